@@ -1,0 +1,72 @@
+import type { Server } from "node:http";
+import type { Config } from "../shared/config.ts";
+import { createDatabase } from "../shared/db/database.ts";
+import { createHints } from "../shared/db/hints.ts";
+import { migrate } from "../shared/db/migrate.ts";
+import { openConnections } from "../shared/db/pool.ts";
+import { createAuthentication } from "../shared/http/auth.ts";
+import type { Endpoint } from "../shared/http/endpoint.ts";
+import { type RequestHandler, serve } from "../shared/http/serve.ts";
+import { createTraffic } from "../shared/http/traffic.ts";
+import { createLogger, type Logger } from "../shared/logging/index.ts";
+import { createMetrics } from "../shared/metrics/index.ts";
+import { constraints, createRepository, type Repository } from "../shared/repository/index.ts";
+
+/** Cloud Run gives 10 s from SIGTERM to SIGKILL; the pool needs some of it to close. */
+const GRACE_MS = 8_000;
+
+/** The whole service in one process, not yet listening. */
+export interface App {
+  repo: Repository;
+  log: Logger;
+  serve(endpoints: readonly Endpoint[]): RequestHandler;
+  migrate(): Promise<{ applied: string[]; version: string }>;
+  /** Stops accepting, ends waiting requests, lets the others finish, closes the database. */
+  close(server?: Server): Promise<void>;
+}
+
+/** Composes the service: configuration → database → repository → services. Connects to nothing yet. */
+export async function compose(config: Config): Promise<App> {
+  const log = createLogger({
+    level: config.LOG_LEVEL,
+    transport: config.LOG_TRANSPORT,
+    format: config.LOG_FORMAT,
+    ...(config.GOOGLE_CLOUD_PROJECT && { project: config.GOOGLE_CLOUD_PROJECT }),
+  });
+  const metrics = createMetrics();
+  const { pool, client, close } = await openConnections(config, log);
+  const db = createDatabase({ pool, log, metrics, constraints });
+  // On Cloud Run an idle process is frozen with its sockets open: the listener must go with the last waiter.
+  const hints = createHints({ pool, client, log, lingerMs: config.K_SERVICE ? 0 : 10_000 });
+  const repo = createRepository(db, hints);
+  const traffic = createTraffic({ maxRequests: config.MAX_REQUESTS, maxWaiters: config.MAX_WAITERS }, metrics);
+  const services = { log, metrics, migrate: () => migrate(client()) };
+  metrics.beforeRender(() => {
+    metrics.poolConnections("idle", pool.idleCount);
+    metrics.poolConnections("busy", pool.totalCount - pool.idleCount);
+    metrics.poolConnections("waiting", pool.waitingCount);
+  });
+
+  return {
+    repo,
+    log,
+    serve: (endpoints) =>
+      serve(endpoints, {
+        repo,
+        hints,
+        services,
+        traffic,
+        authenticate: createAuthentication(config),
+        platformTimeoutSeconds: config.CLOUD_RUN_TIMEOUT_SECONDS,
+      }),
+    migrate: services.migrate,
+    async close(server) {
+      server?.close();
+      await traffic.stop(GRACE_MS);
+      server?.closeAllConnections();
+      await hints.close();
+      await close();
+      await log.flush();
+    },
+  };
+}

@@ -1,0 +1,20 @@
+import { messagesAck } from "./ack.ts";
+import { messagesCancel } from "./cancel.ts";
+import { messagesExtend } from "./extend.ts";
+import { messagesGet } from "./get.ts";
+import { messagesList } from "./list.ts";
+import { messagesNack } from "./nack.ts";
+import { messagesPull } from "./pull.ts";
+import { messagesSend } from "./send.ts";
+
+/** Messages from the sender's hand to their end. */
+export const messages = [
+  messagesSend,
+  messagesGet,
+  messagesList,
+  messagesCancel,
+  messagesPull,
+  messagesAck,
+  messagesNack,
+  messagesExtend,
+];

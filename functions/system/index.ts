@@ -1,0 +1,9 @@
+import { systemDocs } from "./docs.ts";
+import { systemLive } from "./live.ts";
+import { systemMetrics } from "./metrics.ts";
+import { systemMigrate } from "./migrate.ts";
+import { systemOpenapi } from "./openapi.ts";
+import { systemReady } from "./ready.ts";
+
+/** The service about itself. */
+export const system = [systemLive, systemReady, systemOpenapi, systemDocs, systemMetrics, systemMigrate];

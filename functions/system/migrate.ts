@@ -1,0 +1,19 @@
+import { defineEndpoint } from "../../shared/http/endpoint.ts";
+import { Migrated } from "../../shared/schemas/system.ts";
+
+export const systemMigrate = defineEndpoint({
+  name: "system-migrate",
+  method: "POST",
+  path: "/v1/system/migrate",
+  summary: "Bring the database's schema up to date",
+  description: "Safe to repeat and to overlap: one applies, the others wait and find nothing to do.",
+  role: "system",
+  status: 200,
+  returns: Migrated,
+  errors: [],
+  runtime: { timeoutSeconds: 600, concurrency: 1, maxInstances: 1 },
+  handler: async ({ repo, services }) => {
+    const migrated = await services.migrate();
+    return { ...migrated, partitionsMade: await repo.system.makePartitions() };
+  },
+});

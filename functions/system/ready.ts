@@ -1,0 +1,17 @@
+import { defineEndpoint } from "../../shared/http/endpoint.ts";
+import { Ready } from "../../shared/schemas/system.ts";
+
+export const systemReady = defineEndpoint({
+  name: "system-ready",
+  method: "GET",
+  path: "/health/ready",
+  summary: "Tell that the database answers too",
+  role: "public",
+  status: 200,
+  returns: Ready,
+  errors: [],
+  handler: async ({ repo }) => {
+    await repo.system.ping();
+    return { status: "ready" as const };
+  },
+});

@@ -1,0 +1,108 @@
+import { join, resolve } from "node:path";
+import { Cron } from "croner";
+import { getTestServer } from "@google-cloud/functions-framework/testing";
+import { http } from "@google-cloud/functions-framework";
+import { type App, compose } from "../functions/compose.ts";
+import { endpoints } from "../functions/index.ts";
+import { readConfig } from "../shared/config.ts";
+import { takeOver } from "../shared/http/takeover.ts";
+import { listen, portTaken } from "./listen.ts";
+import { type EmbeddedPostgres, startPostgres } from "./postgres.ts";
+
+const HOST = "127.0.0.1";
+const root = resolve(import.meta.dirname, "..");
+
+async function main(): Promise<void> {
+  const port = readPort(process.env.PORT);
+  const dataDir = resolve(process.env.CAMS_DATA_DIR || join(root, ".data"));
+  // Before the database is touched: a second start with the same port must not disturb the first.
+  if (await portTaken(HOST, port)) throw new Error(`port ${port} is taken: set PORT to another one`);
+
+  const database = process.env.DATABASE_URL ? undefined : await startPostgres({ dataDir });
+  let app: App | undefined;
+  const server = { current: undefined as ReturnType<typeof getTestServer> | undefined };
+  let ending: Promise<void> | undefined;
+  const end = (code: number) => {
+    ending ??= stop(app, server.current, database).then(() => process.exit(code));
+    return ending;
+  };
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => end(0));
+  endWithNpm(() => end(0));
+
+  try {
+    const config = readConfig({
+      LOG_FORMAT: process.stdout.isTTY ? "text" : "json",
+      ...process.env,
+      DATABASE_URL: database?.url ?? process.env.DATABASE_URL,
+    });
+    app = await compose(config);
+    await app.migrate();
+    await app.repo.system.makePartitions();
+    const handler = app.serve(endpoints);
+    http("cams", handler);
+    server.current = getTestServer("cams");
+    takeOver(server.current, handler);
+    const url = await listen(server.current, HOST, port);
+    const fire = await schedule(url, app);
+    await fire();
+    console.log(welcome(url));
+  } catch (error) {
+    console.error(lineOf(error));
+    await end(1);
+  }
+}
+
+/** Calls each scheduled function by its own cron expression, as Cloud Scheduler would; answers a call of all of them. */
+async function schedule(url: string, app: App): Promise<() => Promise<void>> {
+  const jobs = endpoints.filter(({ runtime }) => runtime.schedule);
+  const call = async ({ name, path }: (typeof jobs)[number]) => {
+    const response = await fetch(`${url}${path}`, { method: "POST" }).catch((error: Error) => error);
+    if (response instanceof Error || !response.ok) app.log.warning("scheduled call failed", { job: name });
+  };
+  for (const job of jobs) new Cron(job.runtime.schedule as string, { timezone: "UTC", protect: true, unref: true }, () => call(job));
+  return async () => void (await Promise.all(jobs.map(call)));
+}
+
+async function stop(app: App | undefined, server: Parameters<App["close"]>[0], database: EmbeddedPostgres | undefined) {
+  try {
+    await app?.close(server);
+  } finally {
+    await database?.stop();
+  }
+}
+
+/** Under `npm start`, a killed npm leaves us behind with the port: whoever lost its parent ends. */
+function endWithNpm(end: () => void): void {
+  if (!process.env.npm_lifecycle_event) return;
+  const parent = process.ppid;
+  setInterval(() => process.ppid !== parent && end(), 500).unref();
+}
+
+function readPort(text: string | undefined): number {
+  const port = Number(text || 8080);
+  if (Number.isInteger(port) && port >= 0 && port < 65_536) return port;
+  throw new Error(`PORT must be a port number, not ${text}`);
+}
+
+function lineOf(error: unknown): string {
+  const { message, code } = error as NodeJS.ErrnoException;
+  return `cams cannot start: ${code && !message.includes(code) ? `${code} ` : ""}${message.split("\n")[0]}`;
+}
+
+function welcome(url: string): string {
+  return [
+    `cams ready on ${url}`,
+    "",
+    "Try:",
+    `  curl -s ${url}/v1/agent-inboxes -H 'content-type: application/json' -d '{"aiAgentAddress":"me@example","inboxDestinationType":"PULL_QUEUE"}'`,
+    `  curl -s ${url}/v1/messages -H 'content-type: application/json' -d '{"recipientAddress":"me@example","senderAddress":"you@example","payload":{"hello":"world"}}'`,
+    `  curl -s ${url}/v1/agent-inboxes/me@example/messages/pull -d '' -X POST`,
+    `  ${url}/docs   the whole API`,
+    "  npm run demo   two agents talking",
+  ].join("\n");
+}
+
+main().catch((error) => {
+  console.error(lineOf(error));
+  process.exit(1);
+});

@@ -1,0 +1,102 @@
+import { z } from "zod";
+
+const seconds = z.coerce.number().int().positive();
+const flag = z.enum(["true", "false"]).transform((value) => value === "true");
+
+/** Every environment variable the service reads. `docs/configuration.md` and `.env.example` derive from it. */
+export const environment = z.object({
+  DATABASE_URL: z
+    .url({ protocol: /^postgres(ql)?$/ })
+    .optional()
+    .describe("PostgreSQL to use, as `postgresql://user:password@host:port/database`."),
+  INSTANCE_CONNECTION_NAME: z
+    .string()
+    .regex(/^[^:]+:[^:]+:[^:]+$/, "must be project:region:instance")
+    .optional()
+    .describe("Cloud SQL instance, `project:region:instance`: connects through the connector with IAM authentication."),
+  DB_USER: z.string().optional().describe("Cloud SQL: the IAM database user, without `.gserviceaccount.com`."),
+  DB_NAME: z.string().default("cams").describe("Cloud SQL: the database."),
+  DB_IP_TYPE: z.enum(["PRIVATE", "PUBLIC", "PSC"]).default("PRIVATE").describe("Cloud SQL: the address to connect to."),
+  DB_POOL_SIZE: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(100)
+    .default(8)
+    .describe("Connections this process may hold at once, the listener not counted."),
+  DB_STATEMENT_TIMEOUT_SECONDS: seconds.default(5).describe("Longest a statement may run; scheduled functions get 55."),
+  CLOUD_RUN_TIMEOUT_SECONDS: seconds.optional().describe("Set by Cloud Run: no request may take longer."),
+  MAX_REQUESTS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(512)
+    .describe("Requests this process works on at once, waiting ones not counted; beyond it 503 `overloaded`."),
+  MAX_WAITERS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(2000)
+    .describe("Requests that may wait at once (`waitSeconds`); beyond it 503 `overloaded`."),
+  AUTH_MODE: z
+    .enum(["none"])
+    .default("none")
+    .describe("`none`: every caller is the local administrator; refused on Cloud Run and off the loopback interface."),
+  ALLOW_INSECURE_DESTINATIONS: flag
+    .default(false)
+    .describe("Take `http` webhooks, for one's own machine; refused on Cloud Run."),
+  LOG_LEVEL: z
+    .enum(["DEBUG", "INFO", "WARNING", "ERROR"])
+    .default("INFO")
+    .describe("Least severity that is logged; DEBUG shows every database statement."),
+  LOG_TRANSPORT: z
+    .enum(["console", "google"])
+    .default("console")
+    .describe("`google`: lines go through @google-cloud/logging-winston, as Terraform sets it."),
+  LOG_FORMAT: z.enum(["json", "text"]).default("json").describe("Console lines: JSON for machines, text for people."),
+  GOOGLE_CLOUD_PROJECT: z.string().optional().describe("Project id, to link log lines to traces."),
+  FUNCTION_TARGET: z.string().optional().describe("The function this process serves; set by the platform."),
+  K_SERVICE: z.string().optional().describe("Set by Cloud Run."),
+});
+
+/** The configuration: read once, frozen, passed as an argument to whatever needs it. */
+export type Config = Readonly<z.output<typeof environment>>;
+
+/** Thrown when the environment is not usable; the message names all faults together. */
+export class ConfigError extends Error {}
+
+/**
+ * Parses an environment. Empty values count as not set.
+ * @throws ConfigError naming every fault
+ */
+export function readConfig(env: Record<string, string | undefined> = process.env): Config {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ""));
+  const parsed = environment.safeParse(given);
+  const faults = parsed.success
+    ? contradictions(parsed.data)
+    : parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+  if (!parsed.success || faults.length > 0) throw new ConfigError(`configuration: ${faults.join("; ")}`);
+  return Object.freeze(parsed.data);
+}
+
+function contradictions(config: Config): string[] {
+  const faults: string[] = [];
+  const onCloudRun = config.K_SERVICE !== undefined;
+  if (!config.DATABASE_URL && !config.INSTANCE_CONNECTION_NAME)
+    faults.push("DATABASE_URL or INSTANCE_CONNECTION_NAME must be set");
+  if (config.DATABASE_URL && config.INSTANCE_CONNECTION_NAME)
+    faults.push("DATABASE_URL and INSTANCE_CONNECTION_NAME exclude each other");
+  if (config.INSTANCE_CONNECTION_NAME && !config.DB_USER)
+    faults.push("DB_USER must be set with INSTANCE_CONNECTION_NAME");
+  if (onCloudRun && config.AUTH_MODE === "none") faults.push("AUTH_MODE: none is refused on Cloud Run");
+  if (onCloudRun && config.ALLOW_INSECURE_DESTINATIONS)
+    faults.push("ALLOW_INSECURE_DESTINATIONS is refused on Cloud Run");
+  return faults;
+}
+
+/** The function this process was started for: the framework's `--target`, or `FUNCTION_TARGET`. */
+export function targetOf(argv: readonly string[], env: Record<string, string | undefined> = process.env) {
+  const at = argv.findIndex((argument) => argument === "--target" || argument.startsWith("--target="));
+  const given = at < 0 ? undefined : (argv[at]?.split("=")[1] ?? argv[at + 1]);
+  return given ?? env.FUNCTION_TARGET;
+}

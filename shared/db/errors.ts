@@ -1,0 +1,53 @@
+import { Problem, type ProblemCode } from "../errors.ts";
+
+/** What the violation of a named constraint means to a caller. */
+export type ConstraintProblems = Readonly<Record<string, { code: ProblemCode; detail: string; pointer?: string }>>;
+
+/** SQLSTATEs after which the same transaction, run again, can succeed: serialization failure and deadlock. */
+const RETRYABLE = new Set(["40001", "40P01"]);
+/** Statement or lock wait given up by the server, or by an operator. */
+const CANCELLED = new Set(["57014", "55P03"]);
+/** Server going down or not up yet, too many connections, not the primary (read only), idle session ended. */
+const UNAVAILABLE = new Set(["57P01", "57P02", "57P03", "53300", "25006", "57P05", "25P03"]);
+
+function sqlState(error: unknown): string | undefined {
+  const code = (error as { code?: unknown }).code;
+  return typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+}
+
+export function isRetryable(error: unknown): boolean {
+  return RETRYABLE.has(sqlState(error) ?? "");
+}
+
+/** A database error as the problem that the caller may know; whatever is not foreseen is left as it is (a 500). */
+export function toProblem(error: unknown, constraints: ConstraintProblems): unknown {
+  if (error instanceof Problem || !(error instanceof Error)) return error;
+  const state = sqlState(error);
+  const constraint = constraints[(error as { constraint?: string }).constraint ?? ""];
+  if (state?.startsWith("23") && constraint) {
+    const errors = constraint.pointer
+      ? { errors: [{ pointer: constraint.pointer, message: constraint.detail }] }
+      : undefined;
+    return new Problem(constraint.code, constraint.detail, { cause: error, ...errors });
+  }
+  const options = { cause: error, retryAfterSeconds: 1 };
+  if (error.message.startsWith("timeout exceeded when trying to connect"))
+    return new Problem("overloaded", "All database connections are in use.", options);
+  if (state && CANCELLED.has(state))
+    return new Problem("database_unavailable", "The database did not answer in time.", options);
+  if (state && isRetryable(error))
+    return new Problem("database_unavailable", "The database was too contended; nothing was changed.", options);
+  if (isConnectionError(error, state))
+    return new Problem("database_unavailable", "The database cannot be reached just now.", options);
+  return error;
+}
+
+/** Failures of the connection itself: the driver's and the socket's have no SQLSTATE, the server's are listed. */
+function isConnectionError(error: Error, state: string | undefined): boolean {
+  if (state) return state.startsWith("08") || UNAVAILABLE.has(state);
+  const { code } = error as NodeJS.ErrnoException;
+  return (
+    /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOST|ENET)/.test(code ?? "") ||
+    /Connection terminated|not queryable|Query read timeout|Client was closed/i.test(error.message)
+  );
+}

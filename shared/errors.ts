@@ -1,0 +1,82 @@
+/** Every problem the API can answer: its HTTP status and title (RFC 9457). The key is the `code`. */
+export const problems = {
+  invalid_request: { status: 400, title: "The request is not valid" },
+  malformed_json: { status: 400, title: "The body is not JSON" },
+  unauthenticated: { status: 401, title: "The caller is not known" },
+  forbidden: { status: 403, title: "The caller may not do this" },
+  route_not_found: { status: 404, title: "There is no such path" },
+  inbox_not_found: { status: 404, title: "No inbox is registered at this address" },
+  message_not_found: { status: 404, title: "There is no such message" },
+  method_not_allowed: { status: 405, title: "This path does not take this method" },
+  inbox_exists: { status: 409, title: "The address is taken" },
+  inbox_inactive: { status: 409, title: "The inbox takes part in no messaging now" },
+  inbox_not_pulled: { status: 409, title: "The inbox is not a pull queue" },
+  message_finished: { status: 409, title: "The message has already come to its end" },
+  message_id_reused: { status: 409, title: "The sender's message id was used for another message" },
+  idempotency_key_reused: { status: 409, title: "The idempotency key was used for another request" },
+  revision_mismatch: { status: 412, title: "The resource has changed since it was read" },
+  body_too_large: { status: 413, title: "The body is too large" },
+  unsupported_media_type: { status: 415, title: "The body's type is not taken here" },
+  rate_limited: { status: 429, title: "Too many requests" },
+  internal: { status: 500, title: "Something went wrong on our side" },
+  database_unavailable: { status: 503, title: "The database does not answer" },
+  overloaded: { status: 503, title: "The service is busy" },
+  deadline_exceeded: { status: 503, title: "The request took too long" },
+} as const satisfies Record<string, { status: number; title: string }>;
+
+/** The stable word by which a program tells one problem from another. */
+export type ProblemCode = keyof typeof problems;
+
+/** One fault of a request: a JSON pointer (RFC 6901) into the body, query or path, and what is wrong there. */
+export interface Fault {
+  pointer: string;
+  message: string;
+}
+
+interface ProblemOptions {
+  errors?: Fault[];
+  retryAfterSeconds?: number;
+  allow?: string[];
+  cause?: unknown;
+}
+
+/** A refusal: thrown by rules, repository and handlers, rendered as `application/problem+json` in one place. */
+export class Problem extends Error {
+  readonly code: ProblemCode;
+  readonly errors: Fault[] | undefined;
+  readonly retryAfterSeconds: number | undefined;
+  readonly allow: string[] | undefined;
+
+  constructor(code: ProblemCode, detail: string, options: ProblemOptions = {}) {
+    super(detail, { cause: options.cause });
+    this.name = "Problem";
+    this.code = code;
+    this.errors = options.errors;
+    this.retryAfterSeconds = options.retryAfterSeconds;
+    this.allow = options.allow;
+  }
+
+  get status(): number {
+    return problems[this.code].status;
+  }
+
+  /** As one item's result in a batch. */
+  toItem(): { code: ProblemCode; status: number; title: string; detail: string } {
+    return { code: this.code, status: this.status, title: problems[this.code].title, detail: this.message };
+  }
+
+  /** As the answer's body: says nothing but what the caller may know. */
+  toBody(requestId: string): Record<string, unknown> {
+    return {
+      type: `/problems/${this.code}`,
+      ...this.toItem(),
+      requestId,
+      ...(this.errors && { errors: this.errors }),
+    };
+  }
+}
+
+/** The refusal of an address at which nothing is registered. */
+export function inboxNotFound(address: string): Problem {
+  return new Problem("inbox_not_found", `No inbox is registered at ${address}.`);
+}

@@ -1,0 +1,104 @@
+import type { z } from "zod";
+import type { ProblemCode } from "../errors.ts";
+import type { Logger } from "../logging/index.ts";
+import type { Metrics } from "../metrics/index.ts";
+import type { Repository } from "../repository/index.ts";
+
+/** Who may call: `public` < `agent` < `operator` < `admin`; `system` (Cloud Scheduler, deploys) stands apart. */
+export type Role = "public" | "agent" | "operator" | "admin" | "system";
+
+/** Who calls, from the credential. */
+export interface Caller {
+  principal: string;
+  role: Role;
+}
+
+/** What a deployment needs to know of a function. */
+export interface Runtime {
+  memoryMb: number;
+  timeoutSeconds: number;
+  /** Requests one instance works on at once. */
+  concurrency: number;
+  maxInstances: number;
+  /** Cron expression in UTC by which Cloud Scheduler calls it. */
+  schedule?: string;
+}
+
+/** What the service itself offers a handler beside the repository. */
+export interface Services {
+  log: Logger;
+  metrics: Metrics;
+  /** Brings the database's schema up to date. */
+  migrate(): Promise<{ applied: string[]; version: string }>;
+}
+
+/** Waits, without a database connection, until `attempt` answers something; see `Hints.waitFor`. */
+export type Wait = <T>(topic: string, seconds: number, attempt: () => Promise<T | undefined>) => Promise<T | undefined>;
+
+type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined;
+
+/** What a handler is given. */
+export interface Call<P, Q, B> {
+  params: Parsed<P>;
+  query: Parsed<Q>;
+  body: Parsed<B>;
+  repo: Repository;
+  caller: Caller;
+  /** Aborts when the caller is gone, the deadline has passed, or the process is to end. */
+  signal: AbortSignal;
+  /** Revisions named by `If-Match`; undefined when any will do. */
+  ifMatch: readonly number[] | undefined;
+  /** The caller's trace, to be stored on what is created. */
+  traceparent: string | undefined;
+  /** Marks the answer as a repetition of an earlier one (`Idempotent-Replayed`). */
+  replayed(): void;
+  wait: Wait;
+  services: Services;
+}
+
+interface Definition<P, Q, B, A> {
+  /** `<room>-<verb>`: the function's name, and its file. */
+  name: string;
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** `/v1/things/{thingId}`: each `{name}` is a key of `params`. */
+  path: string;
+  summary: string;
+  description?: string;
+  role: Role;
+  params?: P;
+  query?: Q;
+  body?: B;
+  status: 200 | 201 | 202 | 204;
+  /** The answer's shape; none with 204. */
+  returns?: z.ZodType<A>;
+  /** The answer's media type when it is not JSON: the handler then returns the text. */
+  contentType?: string;
+  /** Path of what was created, for `Location`. */
+  location?(answer: NoInfer<A>): string;
+  /** Takes `Idempotency-Key`: every endpoint that creates something. */
+  idempotent?: true;
+  /** Problems of its own; those every endpoint can answer go without saying. */
+  errors: readonly ProblemCode[];
+  runtime?: Partial<Runtime>;
+  handler(call: Call<P, Q, B>): Promise<NoInfer<A>>;
+}
+
+/** One endpoint: everything that must know of it is a function of this value. */
+export interface Endpoint
+  extends Omit<Definition<z.ZodType, z.ZodType, z.ZodType, unknown>, "handler" | "location" | "runtime"> {
+  runtime: Runtime;
+  location?(answer: unknown): string;
+  handler(call: Call<unknown, unknown, unknown>): Promise<unknown>;
+}
+
+const USUAL: Runtime = { memoryMb: 256, timeoutSeconds: 60, concurrency: 80, maxInstances: 3 };
+
+/** Declares an endpoint: identity, authority, shapes, handler. A wrong answer or an unknown problem does not compile. */
+export function defineEndpoint<
+  P extends z.ZodType | undefined = undefined,
+  Q extends z.ZodType | undefined = undefined,
+  B extends z.ZodType | undefined = undefined,
+  A = void,
+>(definition: Definition<P, Q, B, A>): Endpoint {
+  return { ...definition, runtime: { ...USUAL, ...definition.runtime } } as unknown as Endpoint;
+}

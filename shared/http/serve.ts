@@ -1,0 +1,213 @@
+import { createHash } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { Problem, type ProblemCode } from "../errors.ts";
+import { currentContext, type RequestContext, runWithContext } from "../logging/context.ts";
+import type { Repository } from "../repository/index.ts";
+import type { KeptAnswer } from "../repository/idempotency.ts";
+import type { Hints } from "../db/hints.ts";
+import type { Call, Caller, Endpoint, Services } from "./endpoint.ts";
+import { idempotencyKeyOf, ifMatchOf, requestIdOf, traceOf, traceparentOf } from "./headers.ts";
+import { type Body, parseRequest, readBody } from "./request.ts";
+import { createRouter, type Match } from "./route.ts";
+import type { Traffic, Visit } from "./traffic.ts";
+
+/** What serving stands on. */
+export interface Serving {
+  repo: Repository;
+  hints: Hints;
+  services: Services;
+  traffic: Traffic;
+  authenticate(req: IncomingMessage): Promise<Caller> | Caller;
+  /** Cloud Run's own limit, in seconds, if there is one: an answer must be out before it. */
+  platformTimeoutSeconds: number | undefined;
+}
+
+/** Answers one HTTP request; never throws. */
+export type RequestHandler = (req: IncomingMessage, res: ServerResponse) => Promise<void>;
+
+interface Answer {
+  status: number;
+  headers: Record<string, string>;
+  /** Undefined: no content. A string is sent as it is, anything else as JSON. */
+  body: unknown;
+}
+
+const JSON_TYPE = "application/json; charset=utf-8";
+const NOBODY: Caller = { principal: "anonymous", role: "public" };
+
+/** Serves endpoints: routes, parses, calls the handler, renders its answer or problem, and logs one line for each. */
+export function serve(endpoints: readonly Endpoint[], serving: Serving): RequestHandler {
+  const { services, traffic } = serving;
+  const route = createRouter(endpoints);
+
+  return async (req, res) => {
+    const start = performance.now();
+    const context: RequestContext = {
+      requestId: requestIdOf(req.headers["x-request-id"]),
+      functionName: "unrouted",
+      statements: 0,
+      databaseMilliseconds: 0,
+    };
+    const trace = traceOf(req.headers.traceparent);
+    if (trace) context.trace = trace;
+    let visit: Visit | undefined;
+    let open = true;
+
+    const finish = (answer: Answer, code?: ProblemCode) => {
+      if (!open) return;
+      open = false;
+      visit?.leave();
+      send(res, context.requestId, answer, traffic.stopping);
+      const seconds = (performance.now() - start) / 1000;
+      services.metrics.request(context.functionName, req.method ?? "", answer.status, seconds);
+      logLine(req, context, answer.status, seconds * 1000, code);
+    };
+    const refuse = (error: unknown) => {
+      const problem = problemOf(error);
+      if (problem.code === "internal") services.log.error("internal error", { error });
+      else if (problem.status >= 500) services.log.warning(problem.message, { error });
+      finish(answerOf(problem, context.requestId), problem.code);
+    };
+
+    await runWithContext(context, async () => {
+      try {
+        const [path = "", search = ""] = splitOnce(req.url ?? "/", "?");
+        const match = route(req.method ?? "GET", path);
+        context.functionName = match.endpoint.name;
+        const { timeoutSeconds } = match.endpoint.runtime;
+        const seconds = Math.min(timeoutSeconds, (serving.platformTimeoutSeconds ?? timeoutSeconds) - 1);
+        visit = traffic.enter(start + seconds * 1000, () => {
+          visit?.abort();
+          refuse(new Problem("deadline_exceeded", "The request was given up.", { retryAfterSeconds: 1 }));
+        });
+        res.once("close", () => {
+          visit?.abort();
+          if (!res.writableFinished) finish({ status: 499, headers: {}, body: undefined });
+        });
+        finish(await answerTo(match, search, req, visit));
+      } catch (error) {
+        refuse(error);
+      }
+    });
+  };
+
+  async function answerTo(match: Match, search: string, req: IncomingMessage, visit: Visit): Promise<Answer> {
+    const { endpoint } = match;
+    const caller = await serving.authenticate(req);
+    const context = currentContext();
+    if (context) context.principal = caller.principal;
+    const body = endpoint.method === "GET" ? undefined : await readBody(req);
+    const parsed = parseRequest(endpoint, match, search, body);
+    const answer = (repo: Repository) => call(endpoint, req, parsed, caller, repo, visit);
+    const key = endpoint.idempotent && idempotencyKeyOf(req.headers["idempotency-key"]);
+    return key === undefined ? answer(serving.repo) : once(endpoint, key, caller, body, answer);
+  }
+
+  async function call(
+    endpoint: Endpoint,
+    req: IncomingMessage,
+    parsed: ReturnType<typeof parseRequest>,
+    caller: Caller,
+    repo: Repository,
+    visit: Visit,
+  ): Promise<Answer> {
+    const headers: Record<string, string> = {};
+    const given: Call<unknown, unknown, unknown> = {
+      params: parsed.params as undefined,
+      query: parsed.query as undefined,
+      body: parsed.body as undefined,
+      repo,
+      caller,
+      ifMatch: ifMatchOf(req.headers["if-match"]),
+      traceparent: traceparentOf(currentContext()?.trace),
+      services,
+      get signal() {
+        return visit.signal;
+      },
+      wait: (topic, seconds, attempt) =>
+        seconds === 0
+          ? attempt()
+          : traffic.whileWaiting(() => serving.hints.waitFor(topic, seconds, visit.signal, attempt)),
+      replayed() {
+        headers["Idempotent-Replayed"] = "true";
+      },
+    };
+    const body = await endpoint.handler(given);
+    if (endpoint.contentType) headers["Content-Type"] = endpoint.contentType;
+    if (endpoint.location) headers.Location = endpoint.location(body);
+    const revision = (body as { revision?: unknown } | undefined)?.revision;
+    if (Number.isInteger(revision)) headers.ETag = `"${revision}"`;
+    return { status: endpoint.status, headers, body };
+  }
+
+  /** Runs a creating call at most once for a key; its answer is kept by the transaction that created. */
+  function once(
+    endpoint: Endpoint,
+    key: string,
+    caller: Caller,
+    body: Body | undefined,
+    answer: (repo: Repository) => Promise<Answer>,
+  ): Promise<Answer> {
+    const scope = { principal: caller.principal, functionName: endpoint.name, key };
+    const hash = createHash("sha256").update(body?.bytes ?? "").digest();
+    return serving.repo.transaction(async (repo) => {
+      const kept = await repo.idempotency.take(scope, hash);
+      if (kept) return { ...kept, headers: { ...kept.headers, "Idempotent-Replayed": "true" } };
+      const first = await answer(repo);
+      await repo.idempotency.keep(scope, first as KeptAnswer);
+      return first;
+    });
+  }
+
+  function logLine(req: IncomingMessage, context: RequestContext, status: number, milliseconds: number, code?: string) {
+    const severity = status >= 500 ? "warning" : "info";
+    if (!services.log.enabled(severity === "info" ? "INFO" : "WARNING")) return;
+    services.log[severity](`${req.method} ${req.url} ${status}`, {
+      httpRequest: {
+        requestMethod: req.method,
+        requestUrl: req.url,
+        status,
+        latency: `${(milliseconds / 1000).toFixed(6)}s`,
+        userAgent: req.headers["user-agent"],
+        remoteIp: req.socket.remoteAddress,
+      },
+      principal: context.principal ?? NOBODY.principal,
+      outcome: code ?? "ok",
+      milliseconds: Number(milliseconds.toFixed(3)),
+      databaseMilliseconds: Number(context.databaseMilliseconds.toFixed(3)),
+      statements: context.statements,
+    });
+  }
+}
+
+function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  return new Problem("internal", "The fault is ours, and it has been recorded.", { cause: error });
+}
+
+function answerOf(problem: Problem, requestId: string): Answer {
+  const headers: Record<string, string> = { "Content-Type": "application/problem+json" };
+  if (problem.retryAfterSeconds !== undefined) headers["Retry-After"] = String(problem.retryAfterSeconds);
+  if (problem.allow) headers.Allow = problem.allow.join(", ");
+  // The rest of a body that is not read to its end cannot be told from a next request.
+  if (problem.code === "body_too_large") headers.Connection = "close";
+  return { status: problem.status, headers, body: problem.toBody(requestId) };
+}
+
+function send(res: ServerResponse, requestId: string, { status, headers, body }: Answer, closing: boolean): void {
+  if (res.headersSent || res.destroyed) return;
+  const content = body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body);
+  if (closing) res.setHeader("Connection", "close");
+  res.writeHead(status, {
+    ...(content !== undefined && { "Content-Type": JSON_TYPE, "Content-Length": Buffer.byteLength(content) }),
+    ...headers,
+    "X-Request-Id": requestId,
+    "Cache-Control": "no-store",
+  });
+  res.end(content);
+}
+
+function splitOnce(text: string, by: string): [string, string] {
+  const at = text.indexOf(by);
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
+}

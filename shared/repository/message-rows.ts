@@ -1,0 +1,90 @@
+import { z } from "zod";
+import { type Sql, sql } from "../db/sql.ts";
+import { Message, PulledMessage } from "../schemas/message.ts";
+
+/** What a live and an archived row (`m`) have in common, as the API shows it. */
+const common = sql`
+  m.message_id as "messageId", m.recipient_address as "recipientAddress", m.sender_address as "senderAddress",
+  m.message_type as "messageType", m.payload, m.metadata,
+  (array['CRITICAL', 'HIGH', 'NORMAL', 'LOW'])[m.priority] as priority,
+  m.time_to_live_seconds as "timeToLiveSeconds", m.ordering_key as "orderingKey",
+  m.correlation_id as "correlationId", m.in_reply_to as "inReplyTo", m.reply_to_address as "replyToAddress",
+  m.sender_message_id as "senderMessageId", m.traceparent, m.accepted_at as "acceptedAt",
+  m.available_at as "availableAt", m.expires_at as "expiresAt", m.attempt, m.first_leased_at as "firstLeasedAt"`;
+
+/** The status a live row has in effect, whether or not a sweep came by. */
+export const liveStatus = (now: Sql): Sql => sql`
+  case
+    when m.ends_at <= ${now} then case when m.last_attempt then 'DEAD_LETTERED' else 'EXPIRED' end
+    when m.lease_token is not null and m.available_at > ${now} then 'LEASED'
+    else 'QUEUED'
+  end`;
+
+/** The attempts of a live row, its open or lapsed lease included. */
+export const liveAttempts = (now: Sql): Sql => sql`
+  case when m.lease_token is null then m.attempts else m.attempts || jsonb_build_object(
+    'number', m.attempt, 'at', cams.iso(m.leased_at),
+    'outcome', case when m.available_at > ${now} then 'LEASED' else 'LEASE_EXPIRED' end
+  ) end`;
+
+/** A live row as a message. */
+export const liveMessage = (now: Sql): Sql => sql`
+  ${common}, ${liveStatus(now)} as status, ${liveAttempts(now)} as attempts,
+  case when m.ends_at <= ${now} then m.ends_at end as "finishedAt",
+  case when m.ends_at <= ${now} and m.last_attempt then 'attempts_exhausted' end as "deadLetterReason",
+  null::timestamptz as "deliveredAt", null::timestamptz as "acknowledgedAt"`;
+
+/** An archived row as a message. */
+export const archivedMessage = sql`
+  ${common}, m.status, m.attempts, m.finished_at as "finishedAt", m.dead_letter_reason as "deadLetterReason",
+  m.delivered_at as "deliveredAt", m.acknowledged_at as "acknowledgedAt"`;
+
+/** A row just leased, as its puller gets it. */
+export const pulledMessage = (now: Sql): Sql => sql`
+  ${liveMessage(now)}, m.message_id || '.' || m.lease_token as "leaseToken", m.available_at as "leaseExpiresAt"`;
+
+export { Message, PulledMessage };
+
+/** How one finished row is recorded: expressions over the live row `m`. */
+interface Ending {
+  status: Sql;
+  /** What the open attempt, if there is one, came to; with `detail` if there is something to say. */
+  outcome: Sql;
+  detail?: Sql;
+  acknowledgedAt?: Sql;
+  deadLetterReason?: Sql;
+}
+
+const NOTHING = sql`null`;
+
+/**
+ * CTEs `finished` and `archived` that move the live rows named by the CTE `ending` (message_id) to the archive:
+ * whatever finishes a message does it with these, in the statement that decides it.
+ */
+export function finish(now: Sql, { status, outcome, detail = NOTHING, acknowledgedAt = NOTHING, deadLetterReason = NOTHING }: Ending): Sql {
+  return sql`
+    finished as (
+      delete from cams.messages m
+      using ending
+      where m.message_id = ending.message_id
+      returning m.*
+    ), archived as (
+      insert into cams.message_archive (
+        message_id, seq, recipient_address, sender_address, message_type, payload, metadata, priority,
+        time_to_live_seconds, ordering_key, correlation_id, in_reply_to, reply_to_address, sender_message_id,
+        traceparent, accepted_at, available_at, expires_at, attempt, lease_token, first_leased_at, attempts,
+        status, finished_at, acknowledged_at, dead_letter_reason)
+      select
+        message_id, seq, recipient_address, sender_address, message_type, payload, metadata, priority,
+        time_to_live_seconds, ordering_key, correlation_id, in_reply_to, reply_to_address, sender_message_id,
+        traceparent, accepted_at, available_at, expires_at, attempt, lease_token, first_leased_at,
+        case when lease_token is null then attempts else attempts || jsonb_strip_nulls(jsonb_build_object(
+          'number', attempt, 'at', cams.iso(leased_at), 'outcome', ${outcome}, 'detail', ${detail}::text)) end,
+        ${status}, ${now}, ${acknowledgedAt}::timestamptz, ${deadLetterReason}
+      from finished m
+      returning message_id, status
+    )`;
+}
+
+/** The id of a message that a statement touched. */
+export const MessageId = z.strictObject({ messageId: z.string() });

@@ -1,0 +1,86 @@
+import { z } from "zod";
+import { type Sql, sql } from "../db/sql.ts";
+import { BRAKE_MINIMUM, OFFLINE_AFTER_MISSED, SUSPECT_AFTER_MISSED } from "../rules/health.ts";
+import type { Context } from "./index.ts";
+import { givenBack } from "./leases.ts";
+
+/** When an inbox `i` has missed its nth report: the first is missed at `expected_by`. */
+const missed = (reports: number): Sql =>
+  sql`(i.expected_by + make_interval(secs => i.heartbeat_interval_seconds * (${reports}::integer - 1)))`;
+const suspectAt = missed(SUSPECT_AFTER_MISSED);
+const offlineAt = missed(OFFLINE_AFTER_MISSED);
+
+/** What time alone changes about inboxes; every statement costs what is stale, not what is registered. */
+export function sweep({ db, now }: Context) {
+  return {
+    /** How many inboxes would go offline now, and how many are watched (counted up to twice that, at least to 20). */
+    async outlook() {
+      return db.one(
+        "sweep.outlook",
+        z.object({ goingOffline: z.int(), watched: z.int() }),
+        sql`
+          with going as materialized (
+            select count(*) as offline from cams.agent_inboxes i where i.sweep_after <= ${now} and ${offlineAt} <= ${now}
+          )
+          select going.offline as "goingOffline", (
+            select count(*) from (
+              select from cams.agent_inboxes i where i.sweep_after is not null
+              limit (select greatest(offline * 2, ${BRAKE_MINIMUM}::integer) from going)
+            ) counted
+          ) as watched
+          from going`,
+      );
+    },
+
+    /**
+     * Marks up to `limit` stale inboxes SUSPECT or OFFLINE and returns the leases of the latter. An unhealthy one is
+     * never made SUSPECT, which would make it routable again. Answers also how many rows it looked at.
+     */
+    async markStale(limit: number) {
+      return db.one(
+        "sweep.mark_stale",
+        z.object({ seen: z.int(), suspected: z.int(), offline: z.int(), leasesReturned: z.int() }),
+        sql`
+          with stale as materialized (
+            select i.ai_agent_address, i.health_status as was, ${offlineAt} <= ${now} as offline,
+              ${suspectAt} <= ${now} as suspect
+            from cams.agent_inboxes i
+            where i.sweep_after <= ${now}
+            order by i.sweep_after
+            limit ${limit}
+            for no key update skip locked
+          ), marked as (
+            update cams.agent_inboxes i set
+              health_status = case
+                when stale.offline then 'OFFLINE'
+                when stale.suspect and i.health_status = 'HEALTHY' then 'SUSPECT'
+                else i.health_status end,
+              status_reason = case
+                when stale.offline then 'missed ' || ${OFFLINE_AFTER_MISSED}::integer || ' reports'
+                when stale.suspect and i.health_status = 'HEALTHY'
+                  then 'missed ' || ${SUSPECT_AFTER_MISSED}::integer || ' reports'
+                else i.status_reason end,
+              sweep_after = case when stale.offline then null when stale.suspect then ${offlineAt} else ${suspectAt} end
+            from stale
+            where i.ai_agent_address = stale.ai_agent_address
+            returning i.ai_agent_address, stale.was, i.health_status
+          ), leased as materialized (
+            select m.message_id from cams.messages m
+            where m.recipient_address in (select ai_agent_address from marked where health_status = 'OFFLINE')
+              and m.lease_token is not null and m.available_at > ${now}
+            order by m.message_id
+            for update
+          ), returned as (
+            update cams.messages m set ${givenBack(now)}
+            from leased where m.message_id = leased.message_id
+            returning m.message_id
+          )
+          select count(*) as seen,
+            count(*) filter (where health_status = 'SUSPECT' and was <> 'SUSPECT') as suspected,
+            count(*) filter (where health_status = 'OFFLINE') as offline,
+            (select count(*) from returned) as "leasesReturned"
+          from marked`,
+      );
+    },
+  };
+}

@@ -1,0 +1,70 @@
+import { z } from "zod";
+
+/** Text that PostgreSQL can store and a log line can show: well-formed Unicode without control characters. */
+export const text = (max: number, min = 1) =>
+  z
+    .string()
+    .min(min)
+    .max(max)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+    .regex(/^[^\u0000-\u001f\u007f]*$/, "must not contain control characters")
+    .refine((value) => value.isWellFormed(), "must be well-formed Unicode");
+
+/** Text of several lines: as `text`, with line breaks and tabs. */
+export const prose = (max: number) =>
+  z
+    .string()
+    .max(max)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+    .regex(/^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$/, "must not contain control characters")
+    .refine((value) => value.isWellFormed(), "must be well-formed Unicode");
+
+/** An address in any case: 1 to 255 characters, none of them white space, control or one of `/ ? # %`. */
+export const AiAgentAddress = z
+  .string()
+  .min(1)
+  .max(255)
+  .regex(/^[^\s/?#%\p{C}\p{Z}]+$/u, "must be printable, without white space and none of / ? # %")
+  .transform((value) => value.normalize("NFC").toLowerCase().normalize("NFC"))
+  .refine((value) => value.length <= 255, "must be at most 255 characters in canonical form")
+  .meta({
+    id: "AiAgentAddress",
+    description: "The stable name by which an agent is reached; case-insensitive, answered in lower case NFC.",
+    example: "sales@corp.example",
+  });
+
+/** A time as the API writes it: RFC 3339, UTC, milliseconds. */
+export const Timestamp = z.iso.datetime({ precision: 3 }).meta({
+  id: "Timestamp",
+  description: "RFC 3339 in UTC with milliseconds.",
+  example: "2026-11-21T10:00:00.000Z",
+});
+
+/** A time as a client may write it: RFC 3339 with any offset. */
+export const TimestampInput = z.iso.datetime({ offset: true }).meta({ description: "RFC 3339, any offset." });
+
+/** A UUID of any version: ids made here are UUIDv7. */
+export const Uuid = z.guid().transform((value) => value.toLowerCase());
+
+/** A JSON object, passed on as it is: never looked into, so no key of it (`__proto__` included) is changed. */
+export const JsonObject = z
+  .custom<Record<string, unknown>>(
+    (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+    "must be a JSON object",
+  )
+  .meta({ id: "JsonObject", description: "Any JSON object.", override: { type: "object", additionalProperties: true } });
+
+/** `pageSize` and `pageToken`, which every list takes. */
+export const Page = {
+  pageSize: z.coerce.number().int().min(1).max(1000).default(50).meta({ description: "Most items to answer." }),
+  pageToken: z.string().max(1000).optional().meta({ description: "`nextPageToken` of the page before." }),
+};
+
+/** A page of a list: `nextPageToken` is there when there may be more. */
+export const pageOf = <T extends z.ZodType>(item: T) =>
+  z.strictObject({ items: z.array(item), nextPageToken: z.string().optional() });
+
+/** A problem as it stands inside a list of results. */
+export const ProblemItem = z
+  .strictObject({ code: z.string(), status: z.number().int(), title: z.string(), detail: z.string() })
+  .meta({ id: "ProblemItem" });
