@@ -4,7 +4,7 @@ async function main() {
     console.error(`cams needs Node 20 or newer, this is ${process.version}: see https://nodejs.org`);
     return 1;
   }
-  const { existsSync, readFileSync } = await import("node:fs");
+  const { existsSync, readFileSync, writeFileSync } = await import("node:fs");
   const { createHash } = await import("node:crypto");
   const { fileURLToPath } = await import("node:url");
   const root = fileURLToPath(new URL("..", import.meta.url));
@@ -15,17 +15,17 @@ async function main() {
   const stamp = `${sha256(lockText)} ${process.platform}-${process.arch}\n`;
   const upToDate = () => existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp;
   if (upToDate()) return 0;
-  return withLock(`cams-install-${sha256(root).slice(0, 16)}`, async () => {
+  return withLock(`cams-install-${sha256(root).slice(0, 16)}`, async (lock) => {
     if (upToDate()) return 0;
     console.log("installing dependencies (once) …");
-    const code = await npmCi(root);
-    if (code === 0) (await import("node:fs")).writeFileSync(stampFile, stamp);
+    const code = await npmCi(root, (pid) => writeFileSync(`${lock}/npm`, `${pid}`));
+    if (code === 0) writeFileSync(stampFile, stamp);
     else console.error(`npm ci failed (exit code ${code}): see the lines above, then start again`);
     return code;
   });
 }
 
-async function npmCi(root) {
+async function npmCi(root, started) {
   const { spawn } = await import("node:child_process");
   // Under "npm start" this Node may be node_modules/node, which npm ci deletes: npm's own Node is the one that stays.
   const node = process.env.npm_node_execpath || process.execPath;
@@ -35,6 +35,7 @@ async function npmCi(root) {
   const child = process.env.npm_execpath
     ? spawn(node, [process.env.npm_execpath, ...args], options)
     : spawn("npm", args, { ...options, shell: process.platform === "win32" });
+  if (child.pid) started(child.pid);
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
   return new Promise((resolve) => {
     child.on("error", (error) => {
@@ -47,11 +48,18 @@ async function npmCi(root) {
 
 /** Runs one installer at a time; the lock lives outside node_modules because npm ci empties that folder. */
 async function withLock(name, work) {
-  const { mkdirSync, renameSync, rmSync, statSync, utimesSync } = await import("node:fs");
+  const { mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } = await import("node:fs");
   const { tmpdir } = await import("node:os");
   const { join } = await import("node:path");
   const { setTimeout: sleep } = await import("node:timers/promises");
   const lock = join(tmpdir(), `${name}-${process.getuid ? process.getuid() : "user"}`);
+  const npmRuns = (file) => {
+    try {
+      return process.kill(Number(readFileSync(file, "utf8")), 0);
+    } catch {
+      return false;
+    }
+  };
   for (let waiting = false; ; waiting = true) {
     try {
       mkdirSync(lock);
@@ -61,9 +69,11 @@ async function withLock(name, work) {
     }
     if (!waiting) console.log("waiting for another installation in this folder …");
     try {
-      // The holder touches its lock every second: 10 s of silence means that it was killed.
-      if (Date.now() - statSync(lock).mtimeMs > 10_000) {
-        const stale = `${lock}-stale-${process.pid}`;
+      // The holder touches its lock every second: 5 s of silence means that it was killed. Its npm may still be at
+      // work; after 120 s the process with that id is another one.
+      const silence = Date.now() - statSync(lock).mtimeMs;
+      if (silence > (npmRuns(`${lock}/npm`) ? 120_000 : 5000)) {
+        const stale = `${lock}-stale-${process.pid}-${Date.now()}`;
         renameSync(lock, stale);
         rmSync(stale, { recursive: true });
       }
@@ -74,7 +84,7 @@ async function withLock(name, work) {
   }
   const heartbeat = setInterval(() => utimesSync(lock, new Date(), new Date()), 1000);
   try {
-    return await work();
+    return await work(lock);
   } finally {
     clearInterval(heartbeat);
     rmSync(lock, { recursive: true, force: true });

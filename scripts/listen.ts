@@ -1,5 +1,5 @@
-import { connect } from "node:net";
 import type { Server } from "node:http";
+import { connect } from "node:net";
 
 /** Listens and answers the address as a URL; a fault is one clear line. */
 export function listen(server: Server, host: string, port: number): Promise<string> {

@@ -1,7 +1,7 @@
 import { join, resolve } from "node:path";
-import { Cron } from "croner";
-import { getTestServer } from "@google-cloud/functions-framework/testing";
 import { http } from "@google-cloud/functions-framework";
+import { getTestServer } from "@google-cloud/functions-framework/testing";
+import { Cron } from "croner";
 import { type App, compose } from "../functions/compose.ts";
 import { endpoints } from "../functions/index.ts";
 import { readConfig } from "../shared/config.ts";
@@ -59,7 +59,8 @@ async function schedule(url: string, app: App): Promise<() => Promise<void>> {
     const response = await fetch(`${url}${path}`, { method: "POST" }).catch((error: Error) => error);
     if (response instanceof Error || !response.ok) app.log.warning("scheduled call failed", { job: name });
   };
-  for (const job of jobs) new Cron(job.runtime.schedule as string, { timezone: "UTC", protect: true, unref: true }, () => call(job));
+  for (const job of jobs)
+    new Cron(job.runtime.schedule as string, { timezone: "UTC", protect: true, unref: true }, () => call(job));
   return async () => void (await Promise.all(jobs.map(call)));
 }
 

@@ -30,7 +30,10 @@ export function configurationTable(): string {
     "",
     "| variable | default | values | meaning |",
     "| --- | --- | --- | --- |",
-    ...keys().map(({ name, fallback, values, description }) => `| \`${name}\` | ${fallback && `\`${fallback}\``} | ${values} | ${description} |`),
+    ...keys().map(
+      ({ name, fallback, values, description }) =>
+        `| \`${name}\` | ${fallback && `\`${fallback}\``} | ${values} | ${description} |`,
+    ),
     "",
   ].join("\n");
 }

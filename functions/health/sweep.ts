@@ -28,7 +28,8 @@ export const healthSweep = defineEndpoint({
 
     const { goingOffline, watched } = await repo.sweep.outlook();
     const frozen = !query.force && brakeHolds(goingOffline, watched);
-    if (frozen) services.log.alert("sweep frozen: too many inboxes would go offline at once", { goingOffline, watched });
+    if (frozen)
+      services.log.alert("sweep frozen: too many inboxes would go offline at once", { goingOffline, watched });
     else {
       for (let seen = SLICE; seen === SLICE && mayGoOn(); ) {
         const marked = await repo.sweep.markStale(SLICE);

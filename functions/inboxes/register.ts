@@ -1,4 +1,4 @@
-import { defineEndpoint } from "../../shared/http/endpoint.ts";
+import { defineEndpoint, pathSegment } from "../../shared/http/endpoint.ts";
 import { Inbox, InboxRegistration } from "../../shared/schemas/inbox.ts";
 
 export const inboxesRegister = defineEndpoint({
@@ -10,7 +10,7 @@ export const inboxesRegister = defineEndpoint({
   body: InboxRegistration,
   status: 201,
   returns: Inbox,
-  location: (inbox) => `/v1/agent-inboxes/${encodeURIComponent(inbox.aiAgentAddress)}`,
+  location: (inbox) => `/v1/agent-inboxes/${pathSegment(inbox.aiAgentAddress)}`,
   idempotent: true,
   errors: ["inbox_exists"],
   handler: ({ body, repo, caller }) => repo.inboxes.register(body, caller.principal),

@@ -14,6 +14,5 @@ export const messagesExtend = defineEndpoint({
   status: 200,
   returns: Extended,
   errors: ["inbox_not_found"],
-  handler: ({ params, body, repo }) =>
-    repo.leases.extend(params.aiAgentAddress, body.leaseTokens, body.leaseSeconds),
+  handler: ({ params, body, repo }) => repo.leases.extend(params.aiAgentAddress, body.leaseTokens, body.leaseSeconds),
 });

@@ -6,7 +6,8 @@ export const messagesSend = defineEndpoint({
   method: "POST",
   path: "/v1/messages",
   summary: "Send a message to an address",
-  description: "202 means that the message is committed: it will end as delivered, acknowledged, expired, cancelled or dead-lettered.",
+  description:
+    "202 means that the message is committed: it will end as delivered, acknowledged, expired, cancelled or dead-lettered.",
   role: "agent",
   body: MessageToSend,
   status: 202,

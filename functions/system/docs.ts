@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { defineEndpoint } from "../../shared/http/endpoint.ts";
-import { documentationPage } from "../../shared/http/docs.ts";
 import document from "../../docs/openapi.json" with { type: "json" };
+import { documentationPage } from "../../shared/http/docs.ts";
+import { defineEndpoint } from "../../shared/http/endpoint.ts";
 
 export const systemDocs = defineEndpoint({
   name: "system-docs",

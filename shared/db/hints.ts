@@ -17,7 +17,12 @@ export interface Hints {
    * Repeats `attempt` until it answers something, on every hint for `topic` and now and then, at most `seconds` long.
    * Ends early, with what the last attempt answered, when `signal` aborts.
    */
-  waitFor<T>(topic: string, seconds: number, signal: AbortSignal, attempt: () => Promise<T | undefined>): Promise<T | undefined>;
+  waitFor<T>(
+    topic: string,
+    seconds: number,
+    signal: AbortSignal,
+    attempt: () => Promise<T | undefined>,
+  ): Promise<T | undefined>;
   close(): Promise<void>;
 }
 

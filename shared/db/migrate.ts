@@ -71,5 +71,7 @@ async function verify(client: pg.Client, sums: Map<string, string>): Promise<voi
   const { rows } = await client.query("select name, to_jsonb(m) ->> 'sha256' as sha256 from cams.migrations m");
   const edited = rows.filter(({ name, sha256 }) => sha256 !== null && sha256 !== sums.get(name));
   if (edited.length > 0)
-    throw new SchemaError(`migrations were edited after they were applied: ${edited.map(({ name }) => name).join(", ")}`);
+    throw new SchemaError(
+      `migrations were edited after they were applied: ${edited.map(({ name }) => name).join(", ")}`,
+    );
 }

@@ -102,3 +102,8 @@ export function defineEndpoint<
 >(definition: Definition<P, Q, B, A>): Endpoint {
   return { ...definition, runtime: { ...USUAL, ...definition.runtime } } as unknown as Endpoint;
 }
+
+/** A value as one segment of a path; `@` and `:` stay readable, as RFC 3986 allows. */
+export function pathSegment(value: string): string {
+  return encodeURIComponent(value).replaceAll("%40", "@").replaceAll("%3A", ":");
+}

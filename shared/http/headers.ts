@@ -9,11 +9,17 @@ export function requestIdOf(header: string | string[] | undefined): string {
 
 /** Reads `traceparent` (W3C Trace Context, version 00) and opens a span of our own below it. */
 export function traceOf(header: string | string[] | undefined): RequestContext["trace"] {
-  const [, traceId, parentSpanId, flags] = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/.exec(
-    typeof header === "string" ? header : "",
-  ) ?? [];
+  const [, traceId, parentSpanId, flags] =
+    /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/.exec(
+      typeof header === "string" ? header : "",
+    ) ?? [];
   if (!traceId || !parentSpanId || !flags) return undefined;
-  return { traceId, parentSpanId, spanId: randomBytes(8).toString("hex"), sampled: (Number.parseInt(flags, 16) & 1) === 1 };
+  return {
+    traceId,
+    parentSpanId,
+    spanId: randomBytes(8).toString("hex"),
+    sampled: (Number.parseInt(flags, 16) & 1) === 1,
+  };
 }
 
 /** Writes a trace as `traceparent`, as it is stored and sent on. */

@@ -86,7 +86,9 @@ function operationOf(endpoint: Endpoint): ZodOpenApiOperationObject {
       [status]: {
         description: "Success",
         headers: z.object(answerHeaders(endpoint)),
-        ...(returns && { content: { [endpoint.contentType?.split(";")[0] ?? "application/json"]: { schema: returns } } }),
+        ...(returns && {
+          content: { [endpoint.contentType?.split(";")[0] ?? "application/json"]: { schema: returns } },
+        }),
       },
       ...refusals(problemsOf(endpoint)),
     },
@@ -108,17 +110,19 @@ function answerHeaders(endpoint: Endpoint): Record<string, z.ZodType> {
 function refusals(codes: readonly ProblemCode[]): Record<string, object> {
   const byStatus = Map.groupBy(codes, (code) => problems[code].status);
   return Object.fromEntries(
-    [...byStatus].sort(([a], [b]) => a - b).map(([status, group]) => [
-      String(status),
-      {
-        description: group.map((code) => `\`${code}\`: ${problems[code].title}.`).join("\n"),
-        headers: z.object({
-          ...requestId,
-          ...(status === 503 && { "Retry-After": header("Seconds after which to try again.") }),
-        }),
-        content: { "application/problem+json": { schema: Problem } },
-      },
-    ]),
+    [...byStatus]
+      .sort(([a], [b]) => a - b)
+      .map(([status, group]) => [
+        String(status),
+        {
+          description: group.map((code) => `\`${code}\`: ${problems[code].title}.`).join("\n"),
+          headers: z.object({
+            ...requestId,
+            ...(status === 503 && { "Retry-After": header("Seconds after which to try again.") }),
+          }),
+          content: { "application/problem+json": { schema: Problem } },
+        },
+      ]),
   );
 }
 

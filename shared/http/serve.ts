@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Hints } from "../db/hints.ts";
 import { Problem, type ProblemCode } from "../errors.ts";
 import { currentContext, type RequestContext, runWithContext } from "../logging/context.ts";
-import type { Repository } from "../repository/index.ts";
 import type { KeptAnswer } from "../repository/idempotency.ts";
-import type { Hints } from "../db/hints.ts";
+import type { Repository } from "../repository/index.ts";
 import type { Call, Caller, Endpoint, Services } from "./endpoint.ts";
 import { idempotencyKeyOf, ifMatchOf, requestIdOf, traceOf, traceparentOf } from "./headers.ts";
 import { type Body, parseRequest, readBody } from "./request.ts";
@@ -149,7 +149,9 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
     answer: (repo: Repository) => Promise<Answer>,
   ): Promise<Answer> {
     const scope = { principal: caller.principal, functionName: endpoint.name, key };
-    const hash = createHash("sha256").update(body?.bytes ?? "").digest();
+    const hash = createHash("sha256")
+      .update(body?.bytes ?? "")
+      .digest();
     return serving.repo.transaction(async (repo) => {
       const kept = await repo.idempotency.take(scope, hash);
       if (kept) return { ...kept, headers: { ...kept.headers, "Idempotent-Replayed": "true" } };

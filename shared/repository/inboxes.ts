@@ -3,7 +3,13 @@ import { and, list, type Sql, sql } from "../db/sql.ts";
 import { inboxNotFound, Problem } from "../errors.ts";
 import { readCursor, toPage } from "../rules/cursors.ts";
 import { Timestamp } from "../schemas/common.ts";
-import { Inbox, type InboxFilter, type InboxRegistration, type InboxUpdate, InboxWithBacklog } from "../schemas/inbox.ts";
+import {
+  Inbox,
+  type InboxFilter,
+  type InboxRegistration,
+  type InboxUpdate,
+  InboxWithBacklog,
+} from "../schemas/inbox.ts";
 import type { Context } from "./index.ts";
 
 /** An inbox row as the API shows it. */

@@ -207,7 +207,11 @@ export function leases({ db, now, transaction }: Context) {
     async extend(address: string, leaseTokens: string[], leaseSeconds: number) {
       const rows = await db.many(
         "leases.extend",
-        z.object({ messageId: z.string().optional(), token: z.string().optional(), leaseExpiresAt: Timestamp.optional() }),
+        z.object({
+          messageId: z.string().optional(),
+          token: z.string().optional(),
+          leaseExpiresAt: Timestamp.optional(),
+        }),
         sql`
           with ${held(address, leasesOf(leaseTokens))}, extended as (
             update cams.messages m set available_at = ${now} + make_interval(secs => ${leaseSeconds}::integer)

@@ -61,7 +61,10 @@ const NOTHING = sql`null`;
  * CTEs `finished` and `archived` that move the live rows named by the CTE `ending` (message_id) to the archive:
  * whatever finishes a message does it with these, in the statement that decides it.
  */
-export function finish(now: Sql, { status, outcome, detail = NOTHING, acknowledgedAt = NOTHING, deadLetterReason = NOTHING }: Ending): Sql {
+export function finish(
+  now: Sql,
+  { status, outcome, detail = NOTHING, acknowledgedAt = NOTHING, deadLetterReason = NOTHING }: Ending,
+): Sql {
   return sql`
     finished as (
       delete from cams.messages m

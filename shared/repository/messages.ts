@@ -185,7 +185,12 @@ export function messages({ db, now, hints, transaction }: Context) {
   }
 
   /** The new row, made from the one row of `source`. */
-  function insertion(given: z.output<typeof MessageToSend>, id: Sql, source: Sql, traceparent: string | undefined): Sql {
+  function insertion(
+    given: z.output<typeof MessageToSend>,
+    id: Sql,
+    source: Sql,
+    traceparent: string | undefined,
+  ): Sql {
     const due = sql`greatest(${now}, ${given.deliverAfter}::timestamptz)`;
     return sql`
       insert into cams.messages (
@@ -216,8 +221,7 @@ export function messages({ db, now, hints, transaction }: Context) {
 
   /** As `sendAlways`, but the sender's message id decides: of N at once one makes the row, all get its answer. */
   function sendOnce(given: z.output<typeof MessageToSend>, hash: Buffer, traceparent: string | undefined): Sql {
-    const lapsed = (column: Sql) =>
-      sql`case when k.kept_until <= ${now} then excluded.${column} else k.${column} end`;
+    const lapsed = (column: Sql) => sql`case when k.kept_until <= ${now} then excluded.${column} else k.${column} end`;
     return sql`
       with ${recipient(given)}, fresh as materialized (
         select cams.uuid7(${now}) as message_id

@@ -52,11 +52,21 @@ export const JsonObject = z
     (value) => typeof value === "object" && value !== null && !Array.isArray(value),
     "must be a JSON object",
   )
-  .meta({ id: "JsonObject", description: "Any JSON object.", override: { type: "object", additionalProperties: true } });
+  .meta({
+    id: "JsonObject",
+    description: "Any JSON object.",
+    override: { type: "object", additionalProperties: true },
+  });
 
 /** `pageSize` and `pageToken`, which every list takes. */
 export const Page = {
-  pageSize: z.coerce.number().int().min(1).max(1000).default(50).meta({ description: "Most items to answer." }),
+  pageSize: z.coerce
+    .number("must be a whole number")
+    .int()
+    .min(1)
+    .max(1000)
+    .default(50)
+    .meta({ description: "Most items to answer." }),
   pageToken: z.string().max(1000).optional().meta({ description: "`nextPageToken` of the page before." }),
 };
 

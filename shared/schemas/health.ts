@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { AiAgentAddress, Page, pageOf, ProblemItem, prose, Timestamp } from "./common.ts";
+import { AiAgentAddress, Page, ProblemItem, pageOf, prose, Timestamp } from "./common.ts";
 import { HealthStatus, Status } from "./inbox.ts";
 
 /** An agent's own report; the time of it is the database's. */

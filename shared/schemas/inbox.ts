@@ -23,7 +23,8 @@ function nameFitsType(
 ): void {
   if (body.inboxDestinationType === undefined || body.inboxName === undefined) return;
   const { pattern, form } = fits[body.inboxDestinationType];
-  if (!pattern.test(body.inboxName)) report.addIssue({ code: "custom", path: ["inboxName"], message: `must be ${form}` });
+  if (!pattern.test(body.inboxName))
+    report.addIssue({ code: "custom", path: ["inboxName"], message: `must be ${form}` });
 }
 
 const given = {

@@ -1,0 +1,55 @@
+import { checkAnswer } from "./contract.ts";
+
+/** An answer as a client sees it; `body` is parsed when it is JSON. */
+export interface Answer {
+  status: number;
+  headers: Headers;
+  // biome-ignore lint/suspicious/noExplicitAny: what is in it is what a test asserts
+  body: any;
+}
+
+type Headers_ = Record<string, string>;
+
+/** Requests with JSON bodies; every answer is checked against the published description before it is returned. */
+export interface Http {
+  get(path: string, headers?: Headers_): Promise<Answer>;
+  post(path: string, body?: unknown, headers?: Headers_): Promise<Answer>;
+  put(path: string, body?: unknown, headers?: Headers_): Promise<Answer>;
+  delete(path: string, headers?: Headers_): Promise<Answer>;
+  /** Sends exactly these bytes. */
+  raw(
+    method: string,
+    path: string,
+    body: string | Uint8Array<ArrayBuffer> | undefined,
+    headers?: Headers_,
+  ): Promise<Answer>;
+}
+
+export function client(url: string): Http {
+  async function raw(
+    method: string,
+    path: string,
+    body: string | Uint8Array<ArrayBuffer> | undefined,
+    headers: Headers_ = {},
+  ) {
+    const response = await fetch(url + path, { method, headers, ...(body !== undefined && { body }) });
+    const text = await response.text();
+    const isJson = /json/.test(response.headers.get("content-type") ?? "");
+    const answer = { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
+    checkAnswer(method, path, answer);
+    return answer;
+  }
+  const json =
+    (method: string) =>
+    (path: string, body?: unknown, headers: Headers_ = {}) =>
+      body === undefined
+        ? raw(method, path, undefined, headers)
+        : raw(method, path, JSON.stringify(body), { "content-type": "application/json", ...headers });
+  return {
+    raw,
+    get: (path, headers) => raw("GET", path, undefined, headers),
+    post: json("POST"),
+    put: json("PUT"),
+    delete: (path, headers) => raw("DELETE", path, undefined, headers),
+  };
+}

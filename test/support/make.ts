@@ -1,0 +1,40 @@
+import { randomUUID } from "node:crypto";
+import type { Service } from "./service.ts";
+
+type Fields = Record<string, unknown>;
+
+/** Things to test with: every field has a default, and what is given overrides it. */
+export function makerFor(service: Service) {
+  async function created(path: string, fields: Fields, status: number) {
+    const answer = await service.post(path, fields);
+    if (answer.status !== status) throw new Error(`${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
+    return answer.body;
+  }
+  return {
+    address: () => `agent-${randomUUID().slice(0, 8)}@corp.example`,
+
+    /** Registers an inbox, a pull queue unless told otherwise. */
+    async inbox(fields: Fields = {}) {
+      const defaults = { aiAgentAddress: this.address(), inboxDestinationType: "PULL_QUEUE" };
+      return created("/v1/agent-inboxes", { ...defaults, ...fields }, 201);
+    },
+
+    /** Sends a message, to a new inbox unless told otherwise. */
+    async message(fields: Fields = {}) {
+      const recipientAddress = fields.recipientAddress ?? (await this.inbox()).aiAgentAddress;
+      const defaults = { recipientAddress, senderAddress: "sender@corp.example", payload: { hello: "world" } };
+      return created("/v1/messages", { ...defaults, ...fields }, 202);
+    },
+
+    /** Pulls from an inbox; answers the messages. */
+    async pull(address: string, fields: Fields = {}) {
+      return (await created(`/v1/agent-inboxes/${address}/messages/pull`, fields, 200)).messages;
+    },
+
+    /** Sends a message and leases it; answers it as pulled. */
+    async leased(fields: Fields = {}, pull: Fields = {}) {
+      const { recipientAddress } = await this.message(fields);
+      return (await this.pull(recipientAddress, pull))[0];
+    },
+  };
+}

@@ -1,0 +1,15 @@
+import type { Reporter, TestModule } from "vitest/node";
+
+/** Ends the run with one plain line: `N passed, N failed`, and what was skipped if anything was. */
+export default class PlainLine implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[]): void {
+    const count = { passed: 0, failed: 0, skipped: 0, pending: 0 };
+    for (const module of modules) {
+      for (const test of module.children.allTests()) count[test.result().state] += 1;
+      // A file that cannot be loaded has no tests that could fail.
+      if (module.state() === "failed" && module.children.size === 0) count.failed += 1;
+    }
+    const skipped = count.skipped + count.pending;
+    console.log(`${count.passed} passed, ${count.failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+  }
+}

@@ -1,0 +1,69 @@
+import { http } from "@google-cloud/functions-framework";
+import { getTestServer } from "@google-cloud/functions-framework/testing";
+import pg from "pg";
+import { afterAll, beforeAll, beforeEach } from "vitest";
+import { type App, compose } from "../../functions/compose.ts";
+import { endpoints } from "../../functions/index.ts";
+import { listen } from "../../scripts/listen.ts";
+import { readConfig } from "../../shared/config.ts";
+import { takeOver } from "../../shared/http/takeover.ts";
+import { client, type Http } from "./client.ts";
+import { createDatabase, type TestDatabase } from "./database.ts";
+
+/** The whole service as it is deployed, over a database of its own. */
+export interface Service extends Http {
+  url: string;
+  databaseUrl: string;
+  app: App;
+  /** Runs SQL past the service, as the owner of everything. */
+  sql<T extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<T[]>;
+  close(): Promise<void>;
+}
+
+/** Starts a service; `env` overrides its configuration. */
+export async function startService(env: Record<string, string> = {}, database?: TestDatabase): Promise<Service> {
+  const own = database ?? (await createDatabase());
+  const config = readConfig({ LOG_LEVEL: "ERROR", DB_POOL_SIZE: "10", ...env, DATABASE_URL: own.url });
+  const app = await compose(config);
+  const handler = app.serve(endpoints);
+  http("cams", handler);
+  const server = getTestServer("cams");
+  takeOver(server, handler);
+  const url = await listen(server, "127.0.0.1", 0);
+  const pool = new pg.Pool({ connectionString: own.url, max: 2 });
+  pool.on("error", () => {});
+  return {
+    ...client(url),
+    url,
+    databaseUrl: own.url,
+    app,
+    sql: async (text, values) => (await pool.query(text, values)).rows,
+    async close() {
+      await app.close(server);
+      await pool.end();
+      if (!database) await own.drop();
+    },
+  };
+}
+
+/** A service for every test of this file; rows are deleted before each. */
+export function useService(env: Record<string, string> = {}): Service {
+  const holder: { service?: Service } = {};
+  beforeAll(async () => {
+    holder.service = await startService(env);
+  });
+  beforeEach(async () => {
+    await holder.service?.sql(`
+      delete from cams.messages; delete from cams.message_archive; delete from cams.message_keys;
+      delete from cams.idempotency_keys; delete from cams.health_transitions; delete from cams.agent_inboxes`);
+  });
+  afterAll(async () => {
+    await holder.service?.close();
+  });
+  return new Proxy({} as Service, {
+    get: (_, key) => {
+      if (!holder.service) throw new Error("the service starts before the first test");
+      return holder.service[key as keyof Service];
+    },
+  });
+}
