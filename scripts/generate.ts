@@ -1,9 +1,9 @@
-import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
-import { endpoints } from "../functions/index.ts";
+import { endpoints, rooms } from "../functions/index.ts";
 import { configurationTable, exampleEnvironment } from "../shared/configuration.ts";
 import { endpointsTable, functionsCatalog } from "../shared/http/catalog.ts";
 import { openapiOf } from "../shared/http/openapi.ts";
+import { writeSchema } from "./schema.ts";
 
 const root = new URL("..", import.meta.url);
 const { version } = JSON.parse(readFileSync(new URL("package.json", root), "utf8"));
@@ -11,7 +11,7 @@ const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
 
 /** Every derived file and its content. */
 const derived: Record<string, string> = {
-  "docs/openapi.json": json(openapiOf(endpoints, version)),
+  "docs/openapi.json": json(openapiOf(endpoints, version, rooms)),
   "docs/endpoints.md": endpointsTable(endpoints),
   "docs/configuration.md": configurationTable(),
   ".env.example": exampleEnvironment(),
@@ -25,7 +25,7 @@ if (process.argv.includes("--check")) {
 } else {
   for (const path of stale) writeFileSync(new URL(path, root), derived[path] as string);
   // The picture of the schema needs a database: a throw-away one, migrated from empty.
-  execFileSync(process.execPath, [new URL("scripts/schema.ts", root).pathname], { stdio: "inherit" });
+  await writeSchema();
   console.log(stale.length > 0 ? `written: ${stale.join(", ")}` : "nothing was stale");
 }
 

@@ -32,8 +32,8 @@ export function problemsOf(endpoint: Endpoint): ProblemCode[] {
   ];
 }
 
-/** This API as an OpenAPI 3.1 document. */
-export function openapiOf(endpoints: readonly Endpoint[], version: string) {
+/** This API as an OpenAPI 3.1 document; `rooms` says what each is for. */
+export function openapiOf(endpoints: readonly Endpoint[], version: string, rooms: Record<string, string> = {}) {
   const paths: Record<string, Record<string, ZodOpenApiOperationObject>> = {};
   for (const endpoint of endpoints) {
     const path = paths[endpoint.path] ?? {};
@@ -52,7 +52,7 @@ export function openapiOf(endpoints: readonly Endpoint[], version: string) {
     },
     servers: [{ url: "/" }],
     security: [],
-    tags: [...new Set(endpoints.map(roomOf))].map((name) => ({ name })),
+    tags: Object.entries(rooms).map(([name, description]) => ({ name, description })),
     paths,
   });
 }

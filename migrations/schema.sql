@@ -1,0 +1,286 @@
+-- The schema as the migrations leave it: a picture to read, written by `npm run generate`, checked by a test.
+
+create table cams.agent_inboxes (
+  ai_agent_address text not null,
+  inbox_destination_type text not null,
+  inbox_name text not null,
+  admin_status text not null default 'ACTIVE'::text,
+  health_status text not null default 'UNKNOWN'::text,
+  quarantined_at timestamp(3) with time zone,
+  status text not null generated always as (
+CASE
+    WHEN ((admin_status = 'ACTIVE'::text) AND (health_status <> ALL (ARRAY['UNHEALTHY'::text, 'OFFLINE'::text])) AND (quarantined_at IS NULL)) THEN 'ACTIVE'::text
+    ELSE 'INACTIVE'::text
+END) stored,
+  status_reason text,
+  description text,
+  owner_team text,
+  heartbeat_interval_seconds integer not null default 60,
+  max_delivery_attempts integer not null default 20,
+  last_health_check_timestamp timestamp(3) with time zone,
+  expected_by timestamp(3) with time zone,
+  sweep_after timestamp(3) with time zone,
+  registration_timestamp timestamp(3) with time zone not null,
+  last_updated_timestamp timestamp(3) with time zone not null,
+  updated_by text not null,
+  revision integer not null default 1,
+  constraint agent_inboxes_address_unique PRIMARY KEY (ai_agent_address),
+  constraint agent_inboxes_address_canonical CHECK ((((char_length(ai_agent_address) >= 1) AND (char_length(ai_agent_address) <= 255)) AND (ai_agent_address !~ '[\s/?#%A-Z]'::text))),
+  constraint agent_inboxes_admin_status CHECK ((admin_status = ANY (ARRAY['ACTIVE'::text, 'INACTIVE'::text]))),
+  constraint agent_inboxes_destination_type CHECK ((inbox_destination_type = ANY (ARRAY['GCP_PUBSUB_TOPIC'::text, 'HTTP_ENDPOINT'::text, 'PULL_QUEUE'::text]))),
+  constraint agent_inboxes_health_status CHECK ((health_status = ANY (ARRAY['UNKNOWN'::text, 'HEALTHY'::text, 'UNHEALTHY'::text, 'SUSPECT'::text, 'OFFLINE'::text]))),
+  constraint agent_inboxes_heartbeat_interval CHECK (((heartbeat_interval_seconds >= 5) AND (heartbeat_interval_seconds <= 86400))),
+  constraint agent_inboxes_max_delivery_attempts CHECK (((max_delivery_attempts >= 1) AND (max_delivery_attempts <= 100))),
+  constraint agent_inboxes_name_fits_type CHECK (
+CASE inbox_destination_type
+    WHEN 'GCP_PUBSUB_TOPIC'::text THEN (inbox_name ~ '^projects/[^/\s]+/topics/[^/\s]+$'::text)
+    WHEN 'HTTP_ENDPOINT'::text THEN (inbox_name ~ '^https?://[^\s]+$'::text)
+    ELSE true
+END),
+  constraint agent_inboxes_watched_is_expected CHECK (((sweep_after IS NULL) OR (expected_by IS NOT NULL)))
+) with (fillfactor=75, autovacuum_vacuum_scale_factor=0.02);
+CREATE INDEX agent_inboxes_newest ON cams.agent_inboxes USING btree (registration_timestamp, ai_agent_address);
+CREATE INDEX agent_inboxes_status_newest ON cams.agent_inboxes USING btree (status, registration_timestamp, ai_agent_address);
+CREATE INDEX agent_inboxes_sweep ON cams.agent_inboxes USING btree (sweep_after) WHERE (sweep_after IS NOT NULL);
+CREATE INDEX agent_inboxes_team_newest ON cams.agent_inboxes USING btree (owner_team, registration_timestamp, ai_agent_address) WHERE (owner_team IS NOT NULL);
+CREATE TRIGGER agent_inboxes_record_health_transition AFTER UPDATE ON cams.agent_inboxes FOR EACH ROW WHEN (((old.health_status <> new.health_status) OR (old.status <> new.status))) EXECUTE FUNCTION record_health_transition();
+
+create table cams.health_transitions (
+  transition_id bigint not null generated always as identity,
+  ai_agent_address text not null,
+  at timestamp(3) with time zone not null,
+  from_health_status text not null,
+  to_health_status text not null,
+  from_status text not null,
+  to_status text not null,
+  reason text,
+  constraint health_transitions_key PRIMARY KEY (transition_id)
+);
+CREATE INDEX health_transitions_inbox ON cams.health_transitions USING btree (ai_agent_address, transition_id);
+
+create table cams.idempotency_keys (
+  principal text not null,
+  function text not null,
+  key text not null,
+  request_hash bytea not null,
+  answer json,
+  kept_until timestamp(3) with time zone not null,
+  constraint idempotency_keys_key PRIMARY KEY (principal, function, key)
+);
+CREATE INDEX idempotency_keys_kept_until ON cams.idempotency_keys USING btree (kept_until);
+
+create table cams.message_archive (
+  message_id uuid not null,
+  seq bigint not null,
+  recipient_address text not null,
+  sender_address text not null,
+  message_type text not null,
+  payload json not null,
+  metadata jsonb,
+  priority smallint not null,
+  time_to_live_seconds integer not null,
+  ordering_key text,
+  correlation_id text,
+  in_reply_to uuid,
+  reply_to_address text,
+  sender_message_id text,
+  traceparent text,
+  accepted_at timestamp(3) with time zone not null,
+  available_at timestamp(3) with time zone not null,
+  expires_at timestamp(3) with time zone not null,
+  attempt integer not null,
+  lease_token uuid,
+  first_leased_at timestamp(3) with time zone,
+  attempts jsonb not null,
+  status text not null,
+  finished_at timestamp(3) with time zone not null,
+  delivered_at timestamp(3) with time zone,
+  acknowledged_at timestamp(3) with time zone,
+  dead_letter_reason text,
+  constraint message_archive_key PRIMARY KEY (finished_at, message_id),
+  constraint message_archive_status CHECK (
+CASE status
+    WHEN 'ACKNOWLEDGED'::text THEN (acknowledged_at IS NOT NULL)
+    WHEN 'DELIVERED'::text THEN (delivered_at IS NOT NULL)
+    WHEN 'DEAD_LETTERED'::text THEN (dead_letter_reason IS NOT NULL)
+    ELSE (status = ANY (ARRAY['CANCELLED'::text, 'EXPIRED'::text]))
+END)
+) partition by range (finished_at);
+CREATE INDEX message_archive_correlation ON cams.message_archive USING btree (correlation_id, message_id) WHERE (correlation_id IS NOT NULL);
+CREATE INDEX message_archive_id ON cams.message_archive USING btree (message_id);
+CREATE INDEX message_archive_recipient ON cams.message_archive USING btree (recipient_address, message_id);
+CREATE INDEX message_archive_sender ON cams.message_archive USING btree (sender_address, message_id);
+
+create table cams.message_keys (
+  sender_address text not null,
+  sender_message_id text not null,
+  message_id uuid not null,
+  body_hash bytea not null,
+  recipient_address text not null,
+  accepted_at timestamp(3) with time zone not null,
+  expires_at timestamp(3) with time zone not null,
+  kept_until timestamp(3) with time zone not null,
+  constraint message_keys_key PRIMARY KEY (sender_address, sender_message_id)
+);
+CREATE INDEX message_keys_kept_until ON cams.message_keys USING btree (kept_until);
+
+create table cams.messages (
+  message_id uuid not null,
+  seq bigint not null default nextval('message_arrival'::regclass),
+  recipient_address text not null,
+  sender_address text not null,
+  message_type text not null,
+  payload json not null,
+  metadata jsonb,
+  priority smallint not null,
+  time_to_live_seconds integer not null,
+  ordering_key text,
+  correlation_id text,
+  in_reply_to uuid,
+  reply_to_address text,
+  sender_message_id text,
+  traceparent text,
+  accepted_at timestamp(3) with time zone not null,
+  rank_at timestamp(3) with time zone not null,
+  available_at timestamp(3) with time zone not null,
+  expires_at timestamp(3) with time zone not null,
+  blocked boolean not null default false,
+  attempt integer not null default 0,
+  last_attempt boolean not null default false,
+  lease_token uuid,
+  leased_at timestamp(3) with time zone,
+  first_leased_at timestamp(3) with time zone,
+  attempts jsonb not null default '[]'::jsonb,
+  ends_at timestamp(3) with time zone not null generated always as (
+CASE
+    WHEN (lease_token IS NULL) THEN expires_at
+    WHEN last_attempt THEN available_at
+    ELSE GREATEST(expires_at, available_at)
+END) stored,
+  constraint messages_key PRIMARY KEY (message_id),
+  constraint messages_blocked_has_key CHECK (((NOT blocked) OR (ordering_key IS NOT NULL))),
+  constraint messages_last_attempt_is_leased CHECK (((NOT last_attempt) OR (lease_token IS NOT NULL))),
+  constraint messages_lease_is_whole CHECK (((lease_token IS NULL) = (leased_at IS NULL))),
+  constraint messages_priority CHECK (((priority >= 1) AND (priority <= 4)))
+) with (fillfactor=80, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000, autovacuum_vacuum_insert_scale_factor=0, autovacuum_vacuum_insert_threshold=10000);
+CREATE INDEX messages_claim ON cams.messages USING btree (recipient_address, blocked, rank_at, seq);
+CREATE INDEX messages_ended_heads ON cams.messages USING btree (recipient_address, ends_at) WHERE ((ordering_key IS NOT NULL) AND (NOT blocked));
+CREATE INDEX messages_ends ON cams.messages USING btree (ends_at);
+CREATE INDEX messages_line ON cams.messages USING btree (recipient_address, ordering_key, seq) WHERE (ordering_key IS NOT NULL);
+CREATE UNIQUE INDEX messages_one_head_per_line ON cams.messages USING btree (recipient_address, ordering_key) WHERE ((ordering_key IS NOT NULL) AND (NOT blocked));
+CREATE TRIGGER messages_advance_line AFTER DELETE ON cams.messages FOR EACH ROW WHEN ((old.ordering_key IS NOT NULL)) EXECUTE FUNCTION advance_message_line();
+CREATE TRIGGER messages_join_line BEFORE INSERT ON cams.messages FOR EACH ROW WHEN ((new.ordering_key IS NOT NULL)) EXECUTE FUNCTION join_message_line();
+
+CREATE OR REPLACE FUNCTION cams.advance_message_line()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform cams.lock_message_line(old.recipient_address, old.ordering_key);
+  update cams.messages set blocked = false
+  where blocked and message_id = (
+    select m.message_id from cams.messages m
+    where m.recipient_address = old.recipient_address and m.ordering_key = old.ordering_key
+    order by m.seq
+    limit 1
+  );
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION cams.iso(at timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+AS $function$
+  select to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+$function$;
+
+CREATE OR REPLACE FUNCTION cams.join_message_line()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform cams.lock_message_line(new.recipient_address, new.ordering_key);
+  new.seq := nextval('cams.message_arrival');
+  new.blocked := exists (
+    select from cams.messages m
+    where m.recipient_address = new.recipient_address and m.ordering_key = new.ordering_key
+  );
+  return new;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION cams.lock_message_line(recipient text, key text)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  select pg_advisory_xact_lock(hashtextextended(recipient || E'\n' || key, 7261))
+$function$;
+
+CREATE OR REPLACE FUNCTION cams.make_message_partitions(days integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  today date := (now() at time zone 'UTC')::date;
+  made integer := 0;
+  day date;
+  name text;
+begin
+  perform pg_advisory_xact_lock(hashtextextended('cams.message_archive', 7261));
+  for day in select today + n from generate_series(0, days) n loop
+    name := 'message_archive_' || to_char(day, 'YYYYMMDD');
+    continue when to_regclass('cams.' || name) is not null;
+    begin
+      execute format(
+        'create table cams.%I partition of cams.message_archive for values from (%L) to (%L)',
+        name, day::timestamp at time zone 'UTC', (day + 1)::timestamp at time zone 'UTC');
+      made := made + 1;
+    exception when check_violation then
+      -- Rows of that day are in the default partition already: it goes on serving them.
+      raise warning 'messages of % are in message_archive_default', day;
+    end;
+  end loop;
+  return made;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION cams.record_health_transition()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  insert into cams.health_transitions
+    (ai_agent_address, at, from_health_status, to_health_status, from_status, to_status, reason)
+  values
+    (new.ai_agent_address, now(), old.health_status, new.health_status, old.status, new.status, new.status_reason);
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION cams.uuid7(at timestamp with time zone)
+ RETURNS uuid
+ LANGUAGE sql
+ PARALLEL SAFE
+AS $function$
+  select encode(
+    set_bit(set_bit(
+      overlay(uuid_send(gen_random_uuid())
+        placing substring(int8send(floor(extract(epoch from at) * 1000)::bigint) from 3) from 1 for 6),
+      52, 1), 53, 1), 'hex')::uuid
+$function$;
+
+CREATE OR REPLACE FUNCTION cams.uuid7_time(id uuid)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+AS $function$
+  select to_timestamp(('x0000' || translate(left(id::text, 13), '-', ''))::bit(64)::bigint / 1000.0)
+$function$;
+

@@ -1,0 +1,23 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { migrate } from "../shared/db/migrate.ts";
+import { describeSchema } from "./describe-schema.ts";
+import { startPostgres } from "./postgres.ts";
+
+/** Migrates a throw-away database from empty and writes what came of it to `migrations/schema.sql`. */
+export async function writeSchema(): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "cams-schema-"));
+  try {
+    const database = await startPostgres({ dataDir: folder });
+    await migrate(new pg.Client(database.url));
+    const client = new pg.Client(database.url);
+    await client.connect();
+    await writeFile(new URL("../migrations/schema.sql", import.meta.url), await describeSchema(client));
+    await client.end();
+    await database.stop("immediate");
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
