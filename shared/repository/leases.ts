@@ -1,40 +1,15 @@
 import { z } from "zod";
-import type { Database } from "../db/database.ts";
 import { type Sql, sql } from "../db/sql.ts";
-import { inboxNotFound, Problem } from "../errors.ts";
+import { inboxNotFound } from "../errors.ts";
 import { type Lease, parseLease } from "../rules/leases.ts";
-import { MAX_HEAD_START_SECONDS } from "../rules/priority.ts";
 import { Timestamp } from "../schemas/common.ts";
 import type { Context } from "./index.ts";
-import { finish, PulledMessage, pulledMessage } from "./message-rows.ts";
-
-interface Claim {
-  maxMessages: number;
-  leaseSeconds: number;
-}
-
-/** Most messages that `remaining` counts. */
-const COUNTED = 100;
-
-const ClaimState = z.object({
-  adminStatus: z.string(),
-  quarantined: z.boolean(),
-  pulled: z.boolean(),
-  stuck: z.boolean(),
-  remaining: z.int(),
-});
-/** One row for each message leased, or a single one with none. */
-const ClaimRow = z.object({ ...PulledMessage.partial().shape, ...ClaimState.shape });
-
-interface Claimed {
-  messages: z.output<typeof PulledMessage>[];
-  remaining: number;
-  /** A line of an ordering key waits behind a head that has ended. */
-  stuck: boolean;
-}
+import { claiming } from "./lease-claim.ts";
+import { finish } from "./message-rows.ts";
 
 /** What a puller does: claim messages, and with the lease tokens acknowledge, return or extend. */
-export function leases({ db, now, transaction }: Context) {
+export function leases(context: Context) {
+  const { db, now } = context;
   /** CTE `held`: the rows whose lease the caller holds, locked in key order; a lapsed lease proves nothing. */
   const held = (address: string, given: Lease[]): Sql => sql`
     tokens as materialized (
@@ -48,79 +23,8 @@ export function leases({ db, now, transaction }: Context) {
       for update of m
     )`;
 
-  /** Due now: free of its ordering key, not waiting, not ended. A rank further ahead than LOW's is not due. */
-  const due = (address: string): Sql => sql`
-    m.recipient_address = ${address} and not m.blocked
-    and m.rank_at <= ${now} + make_interval(secs => ${MAX_HEAD_START_SECONDS}::integer)
-    and m.available_at <= ${now} and m.ends_at > ${now}`;
-
-  async function claimOnce(db: Database, address: string, { maxMessages, leaseSeconds }: Claim) {
-    return db.many(
-      "leases.claim",
-      ClaimRow,
-      sql`
-        with inbox as materialized (
-          -- Shared with other pulls, against quarantine and change of destination; only taken when there is work, so
-          -- that an idle agent's polling writes nothing.
-          select i.max_delivery_attempts from cams.agent_inboxes i
-          where i.ai_agent_address = ${address} and i.admin_status = 'ACTIVE' and i.quarantined_at is null
-            and i.inbox_destination_type = 'PULL_QUEUE'
-            and exists (select from cams.messages m where ${due(address)})
-          for share of i
-        ), due as materialized (
-          select m.message_id, inbox.max_delivery_attempts
-          from inbox, cams.messages m
-          where ${due(address)}
-          order by m.rank_at, m.seq
-          limit ${maxMessages}
-          for update of m skip locked
-        ), m as (
-          update cams.messages m set
-            lease_token = gen_random_uuid(), leased_at = ${now},
-            available_at = ${now} + make_interval(secs => ${leaseSeconds}::integer),
-            first_leased_at = coalesce(m.first_leased_at, ${now}),
-            attempt = m.attempt + 1, last_attempt = m.attempt + 1 >= due.max_delivery_attempts,
-            attempts = case when m.lease_token is null then m.attempts else m.attempts || jsonb_build_object(
-              'number', m.attempt, 'at', cams.iso(m.leased_at), 'outcome', 'LEASE_EXPIRED') end
-          from due
-          where m.message_id = due.message_id
-          returning m.*
-        )
-        select i.admin_status as "adminStatus", i.quarantined_at is not null as quarantined,
-          i.inbox_destination_type = 'PULL_QUEUE' as pulled,
-          exists (
-            select from cams.messages m
-            where m.recipient_address = ${address} and m.ordering_key is not null and not m.blocked
-              and m.ends_at <= ${now}
-          ) as stuck,
-          greatest((
-            select count(*) from (
-              select from cams.messages m where ${due(address)} limit ${COUNTED + maxMessages}::int
-            ) counted
-          ) - (select count(*) from m), 0) as remaining,
-          ${pulledMessage(now)}
-        from cams.agent_inboxes i left join m on true
-        where i.ai_agent_address = ${address}
-        order by m.rank_at, m.seq`,
-    );
-  }
-
   return {
-    /**
-     * Leases up to `maxMessages` in rank order. What it answers, it has leased.
-     * @throws Problem inbox_not_found, inbox_inactive, inbox_not_pulled
-     */
-    async claim(address: string, given: Claim): Promise<Claimed> {
-      const claimed = claimedOf(address, await claimOnce(db, address, given));
-      const left = given.maxMessages - claimed.messages.length;
-      if (!claimed.stuck || left === 0) return claimed;
-      // The head of an ordering key has ended and no sweep came by yet: the next of its line is due already.
-      return transaction(async (repo, db) => {
-        await repo.messages.archiveEnded(1000, address);
-        const more = claimedOf(address, await claimOnce(db, address, { ...given, maxMessages: left }));
-        return { ...more, messages: [...claimed.messages, ...more.messages] };
-      });
-    },
+    claim: claiming(context),
 
     /**
      * Ends what the tokens hold as acknowledged. A token that acknowledged before says so again: an answer that was lost
@@ -243,22 +147,6 @@ export function leases({ db, now, transaction }: Context) {
           update cams.messages m set ${givenBack(now)} from held where m.message_id = held.message_id`,
       );
     },
-  };
-}
-
-/** @throws Problem inbox_not_found, inbox_not_pulled, inbox_inactive */
-function claimedOf(address: string, rows: z.output<typeof ClaimRow>[]): Claimed {
-  const [state] = rows;
-  if (!state) throw inboxNotFound(address);
-  if (!state.pulled) throw new Problem("inbox_not_pulled", `${address} is not a PULL_QUEUE.`);
-  if (state.adminStatus !== "ACTIVE" || state.quarantined)
-    throw new Problem("inbox_inactive", `The inbox ${address} is not active.`);
-  return {
-    messages: rows.flatMap(({ adminStatus: _a, quarantined: _q, pulled: _p, stuck: _s, remaining: _r, ...message }) =>
-      message.messageId === undefined ? [] : [message as z.output<typeof PulledMessage>],
-    ),
-    remaining: Math.min(state.remaining, COUNTED),
-    stuck: state.stuck,
   };
 }
 

@@ -1,6 +1,4 @@
-import { z } from "zod";
 import { type Sql, sql } from "../db/sql.ts";
-import { Message, PulledMessage } from "../schemas/message.ts";
 
 /** What a live and an archived row (`m`) have in common, as the API shows it. */
 const common = sql`
@@ -42,8 +40,6 @@ export const archivedMessage = sql`
 /** A row just leased, as its puller gets it. */
 export const pulledMessage = (now: Sql): Sql => sql`
   ${liveMessage(now)}, m.message_id || '.' || m.lease_token as "leaseToken", m.available_at as "leaseExpiresAt"`;
-
-export { Message, PulledMessage };
 
 /** How one finished row is recorded: expressions over the live row `m`. */
 interface Ending {
@@ -88,6 +84,3 @@ export function finish(
       returning message_id, status
     )`;
 }
-
-/** The id of a message that a statement touched. */
-export const MessageId = z.strictObject({ messageId: z.string() });

@@ -1,0 +1,138 @@
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import { type Sql, sql } from "../db/sql.ts";
+import { inboxNotFound, Problem } from "../errors.ts";
+import { priorityRank, SECONDS_PER_STEP } from "../rules/priority.ts";
+import { Timestamp } from "../schemas/common.ts";
+import type { MessageToSend } from "../schemas/message.ts";
+import type { Context } from "./index.ts";
+
+/** How long a sender's own message id keeps its send idempotent. */
+const KEYS_KEPT = sql`interval '14 days'`;
+
+const Sent = z.object({
+  inactive: z.boolean(),
+  messageId: z.string().optional(),
+  acceptedAt: Timestamp.optional(),
+  expiresAt: Timestamp.optional(),
+  recipientAddress: z.string().optional(),
+  bodyHash: z.instanceof(Buffer).optional(),
+  replayed: z.boolean(),
+});
+
+/**
+ * Accepts a message: look-up, check and insert are one statement. `replayed` says that the sender's message id was
+ * known and this is the first answer again.
+ * @throws Problem inbox_not_found, inbox_inactive, message_id_reused
+ */
+export function sending({ db, now, hints }: Context) {
+  return async function send(given: z.output<typeof MessageToSend>, traceparent: string | undefined) {
+    const hash = given.senderMessageId === undefined ? undefined : bodyHash(given);
+    const sent = await db.one(
+      hash ? "messages.send_once" : "messages.send",
+      Sent,
+      hash ? sendOnce(given, hash, traceparent) : sendAlways(given, traceparent),
+      () => inboxNotFound(given.recipientAddress),
+    );
+    const { messageId, acceptedAt, expiresAt, replayed } = sent;
+    if (messageId === undefined || !acceptedAt || !expiresAt) {
+      throw new Problem("inbox_inactive", `The inbox ${given.recipientAddress} does not take messages now.`);
+    }
+    if (hash && sent.bodyHash && !hash.equals(sent.bodyHash)) {
+      throw new Problem("message_id_reused", `senderMessageId was used for the message ${messageId}.`);
+    }
+    if (!replayed) db.afterCommit(() => hints.publish(`inbox:${given.recipientAddress}`));
+    const recipientAddress = sent.recipientAddress ?? given.recipientAddress;
+    return { replayed, accepted: { messageId, status: "QUEUED" as const, recipientAddress, acceptedAt, expiresAt } };
+  };
+
+  /** CTE `inbox`: the recipient's row, held against deletion, and whether it refuses messages. */
+  function recipient(given: z.output<typeof MessageToSend>): Sql {
+    return sql`inbox as materialized (
+      select i.ai_agent_address,
+        i.admin_status <> 'ACTIVE' or i.quarantined_at is not null
+          or (${given.ifInactive === "reject"}::boolean and i.status <> 'ACTIVE') as inactive
+      from cams.agent_inboxes i
+      where i.ai_agent_address = ${given.recipientAddress}
+      for key share
+    )`;
+  }
+
+  /** The new row, made from the one row of `source`. */
+  function insertion(
+    given: z.output<typeof MessageToSend>,
+    id: Sql,
+    source: Sql,
+    traceparent: string | undefined,
+  ): Sql {
+    const due = sql`greatest(${now}, ${given.deliverAfter}::timestamptz)`;
+    return sql`
+      insert into cams.messages (
+        message_id, recipient_address, sender_address, message_type, payload, metadata, priority,
+        time_to_live_seconds, ordering_key, correlation_id, in_reply_to, reply_to_address, sender_message_id,
+        traceparent, accepted_at, rank_at, available_at, expires_at)
+      select
+        ${id}, ${given.recipientAddress}, ${given.senderAddress}, ${given.messageType},
+        ${JSON.stringify(given.payload)}::json, ${given.metadata && JSON.stringify(given.metadata)}::jsonb,
+        ${priorityRank(given.priority)}::smallint,
+        ${given.timeToLiveSeconds}::integer, ${given.orderingKey}, ${given.correlationId}, ${given.inReplyTo}::uuid,
+        ${given.replyToAddress}, ${given.senderMessageId}, ${traceparent},
+        ${now}, ${due} + make_interval(secs => ${(priorityRank(given.priority) - 1) * SECONDS_PER_STEP}), ${due},
+        ${now} + make_interval(secs => ${given.timeToLiveSeconds}::integer)
+      from ${source}`;
+  }
+
+  function sendAlways(given: z.output<typeof MessageToSend>, traceparent: string | undefined): Sql {
+    return sql`
+      with ${recipient(given)}, message as (
+        ${insertion(given, sql`cams.uuid7(${now})`, sql`inbox where not inactive`, traceparent)}
+        returning message_id, accepted_at, expires_at
+      )
+      select inbox.inactive, false as replayed, message.message_id as "messageId",
+        message.accepted_at as "acceptedAt", message.expires_at as "expiresAt"
+      from inbox left join message on true`;
+  }
+
+  /** As `sendAlways`, but the sender's message id decides: of N at once one makes the row, all get its answer. */
+  function sendOnce(given: z.output<typeof MessageToSend>, hash: Buffer, traceparent: string | undefined): Sql {
+    const lapsed = (column: Sql) => sql`case when k.kept_until <= ${now} then excluded.${column} else k.${column} end`;
+    return sql`
+      with ${recipient(given)}, fresh as materialized (
+        select cams.uuid7(${now}) as message_id
+      ), known as materialized (
+        select k.* from cams.message_keys k
+        where k.sender_address = ${given.senderAddress} and k.sender_message_id = ${given.senderMessageId}
+          and k.kept_until > ${now}
+      ), key as (
+        insert into cams.message_keys as k (
+          sender_address, sender_message_id, message_id, body_hash, recipient_address, accepted_at, expires_at,
+          kept_until)
+        select ${given.senderAddress}, ${given.senderMessageId}, fresh.message_id, ${hash}::bytea,
+          ${given.recipientAddress}, ${now}, ${now} + make_interval(secs => ${given.timeToLiveSeconds}::integer),
+          ${now} + ${KEYS_KEPT}
+        from inbox, fresh
+        where not inactive and not exists (select from known)
+        on conflict (sender_address, sender_message_id) do update set
+          message_id = ${lapsed(sql`message_id`)}, body_hash = ${lapsed(sql`body_hash`)},
+          recipient_address = ${lapsed(sql`recipient_address`)}, accepted_at = ${lapsed(sql`accepted_at`)},
+          expires_at = ${lapsed(sql`expires_at`)}, kept_until = ${lapsed(sql`kept_until`)}
+        returning k.*
+      ), message as (
+        ${insertion(given, sql`key.message_id`, sql`key, fresh where key.message_id = fresh.message_id`, traceparent)}
+        returning message_id
+      ), answer as (
+        select * from known union all select * from key
+      )
+      select coalesce(inbox.inactive, false) as inactive,
+        answer.message_id is not null and not exists (select from message) as replayed,
+        answer.message_id as "messageId", answer.accepted_at as "acceptedAt", answer.expires_at as "expiresAt",
+        answer.recipient_address as "recipientAddress", answer.body_hash as "bodyHash"
+      from (select) one left join inbox on true left join answer on true
+      where inbox.ai_agent_address is not null or answer.message_id is not null`;
+  }
+}
+
+/** What makes two sends under one message id the same send. */
+function bodyHash(given: z.output<typeof MessageToSend>): Buffer {
+  return createHash("sha256").update(JSON.stringify(given)).digest();
+}

@@ -1,0 +1,87 @@
+import { readFile } from "node:fs/promises";
+import pg from "pg";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { describeSchema } from "../scripts/describe-schema.ts";
+import { migrate, SchemaError } from "../shared/db/migrate.ts";
+import { createDatabase, type TestDatabase } from "./support/database.ts";
+import { run } from "./support/global-setup.ts";
+
+let database: TestDatabase;
+beforeEach(async () => {
+  database = await createDatabase({ empty: true });
+});
+afterEach(() => database.drop());
+
+const up = (to?: number) => migrate(new pg.Client(database.url), to);
+
+async function picture(): Promise<string> {
+  const client = new pg.Client(database.url);
+  await client.connect();
+  const text = await describeSchema(client);
+  await client.end();
+  return text;
+}
+
+test("from empty they give the schema of migrations/schema.sql", async () => {
+  const { applied, version } = await up();
+  expect(applied.length).toBeGreaterThan(5);
+  expect(version).toBe(applied.at(-1));
+  expect(await picture()).toBe(await readFile("migrations/schema.sql", "utf8"));
+});
+
+test("applied twice they change nothing the second time", async () => {
+  const first = await up();
+  expect(await up()).toEqual({ applied: [], version: first.version });
+});
+
+test("down to nothing and up again gives the same schema", async () => {
+  const { applied } = await up();
+  const before = await picture();
+  const { applied: undone } = await up(0);
+  expect(undone).toEqual(applied.toReversed());
+  expect(await picture()).not.toContain("create table");
+  await up();
+  expect(await picture()).toBe(before);
+});
+
+test("each can be taken back alone, with rows in the tables", async () => {
+  const { applied } = await up();
+  await run(database.url, "select cams.make_message_partitions(2)");
+  await run(
+    database.url,
+    `insert into cams.agent_inboxes (ai_agent_address, inbox_destination_type, inbox_name, registration_timestamp,
+       last_updated_timestamp, updated_by) values ('a', 'PULL_QUEUE', 'a', now(), now(), 'test');
+     insert into cams.messages (message_id, recipient_address, sender_address, message_type, payload, priority,
+       time_to_live_seconds, accepted_at, rank_at, available_at, expires_at)
+     values (cams.uuid7(now()), 'a', 'b', 'm', '{}', 3, 60, now(), now(), now(), now() + interval '60 s')`,
+  );
+  for (let left = applied.length - 1; left >= 0; left--) expect((await up(left)).applied).toHaveLength(1);
+});
+
+test("of four starters at once one applies and the others find nothing to do", async () => {
+  const results = await Promise.all([up(), up(), up(), up()]);
+  expect(results.filter(({ applied }) => applied.length > 0)).toHaveLength(1);
+});
+
+test("a schema newer than the code is refused in one clear line", async () => {
+  await up();
+  await run(database.url, "insert into cams.migrations (name, run_on) values ('9999_future', now())");
+  await expect(up()).rejects.toThrow(new SchemaError("the database is newer than this code: it has 9999_future"));
+});
+
+test("a migration edited after it was applied is refused", async () => {
+  await up();
+  await run(database.url, "update cams.migrations set sha256 = 'other' where name = '0001_schema'");
+  await expect(up()).rejects.toThrow("migrations were edited after they were applied: 0001_schema");
+});
+
+test("a UUIDv7 made here carries the database's time and its version", async () => {
+  await up();
+  const { rows } = await run(
+    database.url,
+    `select id::text, cams.uuid7_time(id) = '2026-11-21 10:00:00.123+00' as same
+     from (select cams.uuid7('2026-11-21 10:00:00.123+00') as id) made`,
+  );
+  expect(rows[0].same).toBe(true);
+  expect(rows[0].id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+});
