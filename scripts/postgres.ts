@@ -23,6 +23,8 @@ export interface EmbeddedPostgres {
   port: number;
   pid: number;
   stop(mode?: StopMode): Promise<void>;
+  /** Calls `listener` when it ends, asked to or not. */
+  onExit(listener: () => void): void;
 }
 
 /** What to start: the folder for the data, settings of PostgreSQL, and the database to have. */
@@ -65,7 +67,7 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
       release();
     };
     const url = `postgresql://${SUPERUSER}:${password}@127.0.0.1:${server.port}/${encodeURIComponent(database)}`;
-    return { url, port: server.port, pid: server.pid, stop };
+    return { url, port: server.port, pid: server.pid, stop, onExit: started.onExit };
   } catch (error) {
     await server?.stop("fast");
     release();

@@ -28,6 +28,10 @@ async function main(): Promise<void> {
   };
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => end(0));
   endWithNpm(() => end(0));
+  database?.onExit(() => {
+    if (!ending) console.error("cams ends: its PostgreSQL is gone");
+    void end(1);
+  });
 
   try {
     const config = readConfig({
