@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { http } from "@google-cloud/functions-framework";
 import { getTestServer } from "@google-cloud/functions-framework/testing";
@@ -76,11 +77,22 @@ async function stop(app: App | undefined, server: Parameters<App["close"]>[0], d
   }
 }
 
-/** Under `npm start`, a killed npm leaves us behind with the port: whoever lost its parent ends. */
+/** Under `npm start`, a killed npm (or its shell) leaves us behind with the port: whoever lost its parents ends. */
 function endWithNpm(end: () => void): void {
   if (!process.env.npm_lifecycle_event) return;
-  const parent = process.ppid;
-  setInterval(() => process.ppid !== parent && end(), 500).unref();
+  const parents = parentsNow();
+  setInterval(() => parentsNow() !== parents && end(), 500).unref();
+}
+
+/** Our parent and, where it can be read (Linux), its parent: npm runs a script through a shell. */
+function parentsNow(): string {
+  try {
+    // The name, in parentheses, may hold anything; after it stand the state and the parent.
+    const [, grandparent] = readFileSync(`/proc/${process.ppid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? [];
+    return `${process.ppid} ${grandparent}`;
+  } catch {
+    return `${process.ppid}`;
+  }
 }
 
 function readPort(text: string | undefined): number {

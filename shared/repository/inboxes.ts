@@ -107,8 +107,10 @@ export function inboxes({ db, now, transaction }: Context) {
         given.description !== undefined && sql`description = ${given.description}`,
         given.ownerTeam !== undefined && sql`owner_team = ${given.ownerTeam}`,
         given.heartbeatIntervalSeconds && sql`heartbeat_interval_seconds = ${given.heartbeatIntervalSeconds}`,
-        // A shorter interval ends earlier than the sweep would look: it looks now and sets its key anew.
-        given.heartbeatIntervalSeconds && sql`sweep_after = least(sweep_after, ${now})`,
+        // A shorter interval ends earlier than the sweep would look: it looks now and sets its key anew. What is not
+        // watched stays so: `least` alone would pass over the null.
+        given.heartbeatIntervalSeconds &&
+          sql`sweep_after = case when i.sweep_after is not null then least(i.sweep_after, ${now}) end`,
         given.maxDeliveryAttempts && sql`max_delivery_attempts = ${given.maxDeliveryAttempts}`,
       ].filter((change) => typeof change === "object");
       const updated = await db.maybe(

@@ -1,0 +1,64 @@
+import { describe, expect, test } from "vitest";
+import { endpoints } from "../../functions/index.ts";
+import type { Endpoint } from "../../shared/http/endpoint.ts";
+import { type Call, casesOf, kitFor, pathOf, perform } from "../support/cases/index.ts";
+import { useService } from "../support/service.ts";
+import { tablesOf } from "./tables.ts";
+
+const service = useService();
+const kit = kitFor(service);
+
+const guarded = endpoints.filter(({ errors }) => errors.includes("revision_mismatch"));
+
+/** The ETag of what the call is about: what GET says at its path, or at a path above it. */
+async function etagOf(endpoint: Endpoint, call: Call): Promise<string> {
+  for (let path = pathOf(endpoint, call); path !== ""; path = path.slice(0, path.lastIndexOf("/"))) {
+    const etag = (await service.get(path)).headers.get("etag");
+    if (etag) return etag;
+  }
+  throw new Error(`${endpoint.name}: nothing at its path has an ETag`);
+}
+
+describe.each(guarded.map((endpoint) => [endpoint.name, endpoint] as const))("%s", (_, endpoint) => {
+  async function performIf(header: (etag: string) => string) {
+    const call = await casesOf(endpoint).success(kit);
+    const etag = await etagOf(endpoint, call);
+    const before = await tablesOf(service);
+    const answer = await perform(kit, endpoint, call, { "if-match": header(etag) });
+    return { answer, changed: JSON.stringify(await tablesOf(service)) !== JSON.stringify(before) };
+  }
+
+  test.each<[string, (etag: string) => string]>([
+    ["its ETag", (etag) => etag],
+    ["*", () => "*"],
+    ["a list that has its ETag", (etag) => `"7", ${etag} ,"x"`],
+  ])("success If-Match is %s", async (_, header) => {
+    const { answer, changed } = await performIf(header);
+    expect(answer.status, JSON.stringify(answer.body)).toBe(endpoint.status);
+    expect(changed).toBe(true);
+  });
+
+  test.each<[string, (etag: string) => string]>([
+    ["another revision", () => '"999"'],
+    ["weak", (etag) => `W/${etag}`],
+    ["without quotes", (etag) => etag.replaceAll('"', "")],
+    ["garbage", () => "');--"],
+    ["empty", () => ""],
+    ["a number that no revision is", () => '"99999999999999999999"'],
+    ["negative", () => '"-1"'],
+    ["a list without its ETag", () => '"998", "999"'],
+  ])("412 and nothing changed when If-Match is %s", async (_, header) => {
+    const { answer, changed } = await performIf(header);
+    expect(answer).toMatchObject({ status: 412, body: { code: "revision_mismatch" } });
+    expect(changed).toBe(false);
+  });
+
+  test("one success and 9 × 412 or 404 when 10 at once name the same revision", async () => {
+    const call = await casesOf(endpoint).success(kit);
+    const headers = { "if-match": await etagOf(endpoint, call) };
+    const answers = await Promise.all(Array.from({ length: 10 }, () => perform(kit, endpoint, call, headers)));
+    const statuses = answers.map(({ status }) => status);
+    expect(statuses.filter((status) => status === endpoint.status)).toHaveLength(1);
+    expect(statuses.filter((status) => status === 412 || status === 404)).toHaveLength(9);
+  });
+});

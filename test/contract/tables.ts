@@ -1,0 +1,29 @@
+import type { Service } from "../support/service.ts";
+
+/** Every table there is, as `rows:digest of their content`, by name: equal when nothing has changed. */
+export async function tablesOf(service: Service): Promise<Record<string, string>> {
+  queries.set(service, queries.get(service) ?? queryFor(service));
+  const rows = await service.sql<{ name: string; content: string }>(await (queries.get(service) as Promise<string>));
+  return Object.fromEntries(rows.map(({ name, content }) => [name, content]));
+}
+
+/** How many rows each table has, but for the kept answers. */
+export async function countsOf(service: Service): Promise<Record<string, number>> {
+  const { idempotency_keys: _, ...tables } = await tablesOf(service);
+  return Object.fromEntries(Object.entries(tables).map(([name, content]) => [name, Number.parseInt(content, 10)]));
+}
+
+const queries = new WeakMap<Service, Promise<string>>();
+
+async function queryFor(service: Service): Promise<string> {
+  const tables = await service.sql<{ name: string }>(`
+    select relname as name from pg_class
+    where relnamespace = 'cams'::regnamespace and relkind in ('r', 'p') and not relispartition`);
+  return tables
+    .map(
+      ({ name }) => `select '${name}' as name,
+        count(*) || ':' || coalesce(md5(string_agg(md5(t::text), '' order by md5(t::text))), '') as content
+        from cams.${name} t`,
+    )
+    .join(" union all ");
+}

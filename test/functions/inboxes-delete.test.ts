@@ -1,0 +1,163 @@
+import pg from "pg";
+import { describe, expect, test } from "vitest";
+import { useService } from "../support/service.ts";
+import { allPages, atOnce, callsFor } from "./calls.ts";
+
+const service = useService();
+const calls = callsFor(service);
+const remove = (address: string, headers?: Record<string, string>) =>
+  service.delete(`/v1/agent-inboxes/${address}`, headers);
+
+describe("inboxes-delete", () => {
+  test("204, then 404 for every use of the address", async () => {
+    const { aiAgentAddress } = await calls.inbox();
+    const answer = await remove(aiAgentAddress);
+    expect(answer).toMatchObject({ status: 204, body: "" });
+    const refused = { status: 404, body: { code: "inbox_not_found" } };
+    expect(await remove(aiAgentAddress)).toMatchObject(refused);
+    expect(await service.get(`/v1/agent-inboxes/${aiAgentAddress}`)).toMatchObject(refused);
+    expect(await calls.send({ recipientAddress: aiAgentAddress })).toMatchObject(refused);
+    expect(await calls.pulled(aiAgentAddress)).toMatchObject(refused);
+    expect(await calls.ack(aiAgentAddress, "x")).toMatchObject(refused);
+    expect(await calls.report(aiAgentAddress)).toMatchObject(refused);
+  });
+
+  test("412 at another revision, and nothing is touched", async () => {
+    const { messageId, recipientAddress } = await calls.message();
+    const answer = await remove(recipientAddress, { "if-match": '"7"' });
+    expect(answer).toMatchObject({ status: 412, body: { code: "revision_mismatch" } });
+    expect(await calls.messageOf(messageId)).toMatchObject({ status: "QUEUED" });
+    expect((await remove(recipientAddress, { "if-match": '"1"' })).status).toBe(204);
+  });
+
+  test("one 204 and 19 times 404 when 20 delete at once", async () => {
+    const { aiAgentAddress } = await calls.inbox();
+    const answers = await atOnce(20, () => remove(aiAgentAddress));
+    expect(answers.map(({ status }) => status).sort()).toEqual([204, ...Array(19).fill(404)]);
+  });
+
+  test("queued, delayed, keyed and leased messages end as dead letters; what ended before keeps its end", async () => {
+    const { aiAgentAddress } = await calls.inbox();
+    const send = (fields = {}) => calls.message({ recipientAddress: aiAgentAddress, ...fields });
+    const done = await send();
+    const [pulled] = await calls.pull(aiAgentAddress);
+    await calls.ack(aiAgentAddress, pulled.leaseToken);
+    const expired = await send({ timeToLiveSeconds: 1 });
+    await calls.expire(expired.messageId);
+    const leased = await send();
+    await calls.pull(aiAgentAddress);
+    const open = [
+      await send(),
+      await send({ deliverAfter: "2099-01-01T00:00:00Z" }),
+      await send({ orderingKey: "k" }),
+      await send({ orderingKey: "k" }),
+    ];
+    const other = await calls.message();
+
+    expect((await remove(aiAgentAddress)).status).toBe(204);
+
+    for (const { messageId } of open) {
+      const message = await calls.messageOf(messageId);
+      expect(message).toMatchObject({ status: "DEAD_LETTERED", deadLetterReason: "inbox_deleted", attempts: [] });
+      expect(message.finishedAt).toBeDefined();
+    }
+    expect(await calls.messageOf(leased.messageId)).toMatchObject({
+      status: "DEAD_LETTERED",
+      deadLetterReason: "inbox_deleted",
+      attempts: [{ number: 1, outcome: "FAILED" }],
+    });
+    expect(await calls.messageOf(done.messageId)).toMatchObject({ status: "ACKNOWLEDGED" });
+    const ended = await calls.messageOf(expired.messageId);
+    expect(ended.status).toBe("EXPIRED");
+    expect(ended).not.toHaveProperty("deadLetterReason");
+    expect(await calls.messageOf(other.messageId)).toMatchObject({ status: "QUEUED" });
+    const history = await allPages(service, `/v1/messages?recipientAddress=${aiAgentAddress}&pageSize=3`);
+    expect(history).toHaveLength(7);
+  });
+
+  test("registering the address again starts clean", async () => {
+    const fields = { aiAgentAddress: "again", description: "first", maxDeliveryAttempts: 1 };
+    await calls.inbox(fields);
+    await calls.report("again", "UNHEALTHY");
+    await calls.message({ recipientAddress: "again" });
+    const [pulled] = await calls.pull("again");
+    await calls.message({ recipientAddress: "again", orderingKey: "k" });
+    await remove("again");
+
+    const fresh = await calls.inbox({ aiAgentAddress: "again" });
+    expect(fresh).toMatchObject({ revision: 1, healthStatus: "UNKNOWN", status: "ACTIVE", maxDeliveryAttempts: 20 });
+    expect(fresh).not.toHaveProperty("description");
+    expect(await calls.inboxOf("again")).toMatchObject({ pendingMessages: 0 });
+    expect(await calls.ack("again", pulled.leaseToken)).toMatchObject({ body: { acknowledged: [] } });
+    const { messageId } = await calls.message({ recipientAddress: "again", orderingKey: "k" });
+    expect(await calls.pull("again")).toMatchObject([{ messageId, attempt: 1 }]);
+  });
+
+  test("10,000 messages of one ordering key go in one call", async () => {
+    const { aiAgentAddress } = await calls.inbox();
+    await service.sql(
+      `insert into cams.messages (message_id, recipient_address, sender_address, message_type, payload, priority,
+         time_to_live_seconds, ordering_key, accepted_at, rank_at, available_at, expires_at)
+       select cams.uuid7(now()), $1, 's', 'm', '{}', 3, 60, 'k', now(), now(), now(), now() + interval '60 s'
+       from generate_series(1, 10000)`,
+      [aiAgentAddress],
+    );
+    expect((await remove(aiAgentAddress)).status).toBe(204);
+    const rows = await service.sql("select dead_letter_reason as why, count(*) as n from cams.message_archive group by 1");
+    expect(rows).toEqual([{ why: "inbox_deleted", n: "10000" }]);
+  });
+});
+
+describe("a send racing a deletion", () => {
+  test("that waited for it: the message is found, though it was accepted after the deletion began", async () => {
+    const { aiAgentAddress } = await calls.inbox();
+    const sender = new pg.Client(service.databaseUrl);
+    await sender.connect();
+    try {
+      await sender.query("begin");
+      await sender.query("select from cams.agent_inboxes where ai_agent_address = $1 for key share", [aiAgentAddress]);
+      const deletion = remove(aiAgentAddress);
+      const blocked = "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+      await expect.poll(() => service.sql(blocked), { interval: 2 }).toHaveLength(1);
+      const sent = await calls.send({ recipientAddress: aiAgentAddress });
+      expect(sent.status).toBe(202);
+      await sender.query("commit");
+      expect((await deletion).status).toBe(204);
+      expect(await calls.messageOf(sent.body.messageId)).toMatchObject({ status: "DEAD_LETTERED" });
+    } finally {
+      await sender.end();
+    }
+  });
+
+  test("every accepted message ends as a dead letter or waits in the new inbox, none is left over", async () => {
+    const accepted: string[] = [];
+    const fates = new Set<string>();
+    let registered = 1;
+    await calls.inbox({ aiAgentAddress: "contended" });
+    for (let round = 0; round < 25; round++) {
+      const send = async (n: number) => {
+        const fields = n % 3 === 0 ? { orderingKey: "k" } : n % 3 === 1 ? { senderMessageId: `${round}-${n}` } : {};
+        const { status, body } = await calls.send({ recipientAddress: "contended", ...fields });
+        expect([202, 404]).toContain(status);
+        if (status === 202) accepted.push(body.messageId);
+      };
+      const replace = async () => {
+        expect((await remove("contended")).status).toBe(204);
+        await calls.inbox({ aiAgentAddress: "contended" });
+        registered++;
+      };
+      await Promise.all([atOnce(9, send), replace()]);
+    }
+    expect(registered).toBe(26);
+    for (const id of accepted) {
+      const { status, body } = await service.get(`/v1/messages/${id}`);
+      expect(status).toBe(200);
+      fates.add(body.status);
+      if (body.status === "DEAD_LETTERED") expect(body.deadLetterReason).toBe("inbox_deleted");
+    }
+    expect([...fates].sort()).toEqual(["DEAD_LETTERED", "QUEUED"]);
+    expect((await remove("contended")).status).toBe(204);
+    expect(await service.sql("select from cams.messages")).toHaveLength(0);
+    expect(await service.sql("select distinct message_id from cams.message_archive")).toHaveLength(accepted.length);
+  });
+});

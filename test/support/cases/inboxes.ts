@@ -1,0 +1,63 @@
+import type { RoomCases } from "./case.ts";
+
+const nowhere = { aiAgentAddress: "nobody@corp.example" };
+
+/** Registered, never changed: at revision 1. */
+const registered = async ({ make }: Parameters<RoomCases[string]["success"]>[0]) => {
+  const { aiAgentAddress } = await make.inbox();
+  return { aiAgentAddress };
+};
+
+export const inboxes: RoomCases = {
+  "inboxes-register": {
+    success: async ({ make }) => ({
+      body: {
+        aiAgentAddress: make.address(),
+        inboxDestinationType: "HTTP_ENDPOINT",
+        inboxName: "https://agents.corp.example/inbox",
+        description: "takes orders",
+        ownerTeam: "sales",
+        heartbeatIntervalSeconds: 30,
+        maxDeliveryAttempts: 5,
+      },
+    }),
+    makeRoom: ({ service }, { body }) => service.delete(`/v1/agent-inboxes/${body?.aiAgentAddress}`),
+    errors: {
+      inbox_exists: async (kit) => ({ body: { ...(await registered(kit)), inboxDestinationType: "PULL_QUEUE" } }),
+    },
+  },
+  "inboxes-list": {
+    success: async ({ make }) => {
+      await make.inbox({ ownerTeam: "sales" });
+      await make.inbox({ ownerTeam: "sales" });
+      const filters = { status: "ACTIVE", adminStatus: "ACTIVE", healthStatus: "UNKNOWN", ownerTeam: "sales" };
+      return { query: { ...filters, inboxDestinationType: "PULL_QUEUE", pageSize: "1" } };
+    },
+    errors: {},
+  },
+  "inboxes-get": {
+    success: async (kit) => ({ params: await registered(kit) }),
+    errors: { inbox_not_found: async () => ({ params: nowhere }) },
+  },
+  "inboxes-update": {
+    success: async (kit) => ({
+      params: await registered(kit),
+      body: { status: "INACTIVE", description: null, ownerTeam: "sales", heartbeatIntervalSeconds: 10 },
+    }),
+    errors: {
+      inbox_not_found: async () => ({ params: nowhere, body: { status: "INACTIVE" } }),
+      revision_mismatch: async (kit) => ({
+        params: await registered(kit),
+        body: { status: "INACTIVE" },
+        headers: { "If-Match": '"2"' },
+      }),
+    },
+  },
+  "inboxes-delete": {
+    success: async (kit) => ({ params: await registered(kit) }),
+    errors: {
+      inbox_not_found: async () => ({ params: nowhere }),
+      revision_mismatch: async (kit) => ({ params: await registered(kit), headers: { "If-Match": '"2"' } }),
+    },
+  },
+};

@@ -1,0 +1,17 @@
+import type { Endpoint } from "../../../shared/http/endpoint.ts";
+import type { EndpointCases, RoomCases } from "./case.ts";
+import { health } from "./health.ts";
+import { inboxes } from "./inboxes.ts";
+import { messages } from "./messages.ts";
+import { system } from "./system.ts";
+
+export { type Call, type Case, type Kit, kitFor, pathOf, perform } from "./case.ts";
+
+/** How every endpoint is called, by its name. */
+export const cases: RoomCases = { ...inboxes, ...messages, ...health, ...system };
+
+export function casesOf({ name }: Endpoint): EndpointCases {
+  const found = cases[name];
+  if (!found) throw new Error(`test/support/cases has no cases for ${name}`);
+  return found;
+}
