@@ -21,7 +21,7 @@ interface Body {
   messages?: Reply[];
 }
 
-const service = process.env.CAMS_URL || "http://127.0.0.1:8080";
+const service = (process.env.CAMS_URL || "http://127.0.0.1:8080").replace(/\/$/, "");
 const [recipient = "echo@example", question = "Is anybody there?"] = process.argv.slice(2);
 const timeoutSeconds = Number(process.env.TIMEOUT_SECONDS || 30);
 const correlationId = randomUUID();
@@ -30,6 +30,8 @@ const inbox = `/v1/agent-inboxes/${me}`;
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => leave().then(() => process.exit(130)));
 try {
+  if (!/^https?:/.test(service) || !URL.canParse(service))
+    throw new Error(`CAMS_URL must be an http or https URL, not ${service}`);
   // The reply needs somewhere to go. No health is reported: an inbox that never reported is routed to.
   await call("POST", "/v1/agent-inboxes", { aiAgentAddress: me, inboxDestinationType: "PULL_QUEUE" });
   await ask().finally(leave);
@@ -83,14 +85,16 @@ async function leave(): Promise<void> {
 
 /** @throws Error in one line, when there is no answer or it is a refusal */
 async function call(method: string, path: string, body?: unknown): Promise<Body> {
-  const response = await fetch(new URL(path, service), {
+  const response = await fetch(service + path, {
     method,
     ...(body !== undefined && { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
     signal: AbortSignal.timeout(40_000),
   }).catch(({ message, cause }: Error & { cause?: { code?: string } }) => {
     throw new Error(`${service} does not answer (${cause?.code ?? message}): is the service running, CAMS_URL right?`);
   });
-  const answer: Body = await response.json().catch(() => ({}));
+  const answer = (await response.json().catch(() => ({}))) as Body;
   if (response.ok) return answer;
-  throw new Error(answer.code ? `${answer.code}: ${answer.detail}` : `${service} answers ${response.status}`);
+  throw new Error(
+    answer.code ? `${answer.code}: ${answer.detail}` : `${service} answers ${response.status}: is CAMS_URL right?`,
+  );
 }

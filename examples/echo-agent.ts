@@ -22,7 +22,7 @@ interface Answer {
   body: { code?: string; detail?: string; messages?: Message[]; refused?: unknown[] };
 }
 
-const service = process.env.CAMS_URL || "http://127.0.0.1:8080";
+const service = (process.env.CAMS_URL || "http://127.0.0.1:8080").replace(/\/$/, "");
 const address = process.argv[2] || process.env.AGENT_ADDRESS || "echo@example";
 const heartbeatIntervalSeconds = Number(process.env.HEARTBEAT_SECONDS || 60);
 const inbox = `/v1/agent-inboxes/${encodeURIComponent(address)}`;
@@ -32,7 +32,8 @@ const TRY_AGAIN = new Set([0, 429, 502, 503, 504]);
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stopping.abort());
 try {
-  if (!/^https?:/.test(service) || !URL.canParse(service)) throw new Error(`CAMS_URL is not a URL: ${service}`);
+  if (!/^https?:/.test(service) || !URL.canParse(service))
+    throw new Error(`CAMS_URL must be an http or https URL, not ${service}`);
   await register();
   await Promise.all([heartbeat(), work()]);
   // Whoever cannot wait (`ifInactive: "reject"`) learns now that nobody is here, not after four missed reports. What is
@@ -124,7 +125,7 @@ async function call(method: string, path: string, body: unknown, waitSeconds = 0
     if (!TRY_AGAIN.has(answer.status) || stopping.signal.aborted) return answer;
     // Growing, and never twice the same, so that not all agents come back at one moment.
     const seconds = Math.max(answer.retryAfterSeconds, Math.min(10, 2 ** failures / 2)) * (1 + Math.random() / 4);
-    say(`${refusal(answer)}: trying again in ${seconds.toFixed(1)} s`);
+    say(`${method} ${path}: ${refusal(answer)}, trying again in ${seconds.toFixed(1)} s`);
     await pause(seconds);
   }
 }
@@ -132,7 +133,7 @@ async function call(method: string, path: string, body: unknown, waitSeconds = 0
 async function callOnce(method: string, path: string, body: unknown, waitSeconds: number): Promise<Answer> {
   const timeout = AbortSignal.timeout((waitSeconds + 10) * 1000);
   try {
-    const response = await fetch(new URL(path, service), {
+    const response = await fetch(service + path, {
       method,
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body),
@@ -149,11 +150,12 @@ async function callOnce(method: string, path: string, body: unknown, waitSeconds
   } catch (error) {
     const { message, cause } = error as Error & { cause?: { code?: string; message?: string } };
     const detail = `${service} does not answer (${cause?.code ?? cause?.message ?? message})`;
-    return { status: 0, retryAfterSeconds: 0, replayed: false, body: { code: "no_answer", detail } };
+    return { status: 0, retryAfterSeconds: 0, replayed: false, body: { detail } };
   }
 }
 
 function refusal({ status, body: { code, detail } }: Answer): string {
+  if (status === 0) return `${detail}`;
   return code ? `${code}: ${detail}` : `${service} answers ${status}, but not as CAMS does: is CAMS_URL right?`;
 }
 

@@ -93,25 +93,37 @@ before insert on cams.messages
 for each row when (new.ordering_key is not null)
 execute function cams.join_message_line();
 
+-- Only the end of a line's head moves the line. One that stood behind it just leaves: it takes no lock, so it never
+-- waits for the head's end, which may be waiting for it.
 create function cams.advance_message_line() returns trigger
 language plpgsql set search_path = pg_catalog, pg_temp
 as $$
+declare
+  next uuid;
 begin
+  -- A deleted inbox takes its lines along: of thousands not one need be locked.
+  if not exists (select from cams.agent_inboxes i where i.ai_agent_address = old.recipient_address) then
+    return null;
+  end if;
   perform cams.lock_message_line(old.recipient_address, old.ordering_key);
-  update cams.messages set blocked = false
-  where blocked and message_id = (
-    select m.message_id from cams.messages m
-    where m.recipient_address = old.recipient_address and m.ordering_key = old.ordering_key
+  loop
+    -- Behind the head, not from the line's beginning: an old transaction may keep thousands of dead rows there.
+    select m.message_id into next from cams.messages m
+    where m.recipient_address = old.recipient_address and m.ordering_key = old.ordering_key and m.seq > old.seq
     order by m.seq
-    limit 1
-  );
+    limit 1;
+    exit when not found;
+    update cams.messages set blocked = false where message_id = next;
+    -- Not found: it left while this waited for its row. Then the one behind it.
+    exit when found;
+  end loop;
   return null;
 end
 $$;
 
 create trigger messages_advance_line
 after delete on cams.messages
-for each row when (old.ordering_key is not null)
+for each row when (old.ordering_key is not null and not old.blocked)
 execute function cams.advance_message_line();
 
 -- Down Migration

@@ -168,7 +168,7 @@ CREATE INDEX messages_ended_heads ON cams.messages USING btree (recipient_addres
 CREATE INDEX messages_ends ON cams.messages USING btree (ends_at);
 CREATE INDEX messages_line ON cams.messages USING btree (recipient_address, ordering_key, seq) WHERE (ordering_key IS NOT NULL);
 CREATE UNIQUE INDEX messages_one_head_per_line ON cams.messages USING btree (recipient_address, ordering_key) WHERE ((ordering_key IS NOT NULL) AND (NOT blocked));
-CREATE TRIGGER messages_advance_line AFTER DELETE ON cams.messages FOR EACH ROW WHEN ((old.ordering_key IS NOT NULL)) EXECUTE FUNCTION advance_message_line();
+CREATE TRIGGER messages_advance_line AFTER DELETE ON cams.messages FOR EACH ROW WHEN (((old.ordering_key IS NOT NULL) AND (NOT old.blocked))) EXECUTE FUNCTION advance_message_line();
 CREATE TRIGGER messages_join_line BEFORE INSERT ON cams.messages FOR EACH ROW WHEN ((new.ordering_key IS NOT NULL)) EXECUTE FUNCTION join_message_line();
 
 CREATE OR REPLACE FUNCTION cams.advance_message_line()
@@ -176,15 +176,25 @@ CREATE OR REPLACE FUNCTION cams.advance_message_line()
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+  next uuid;
 begin
+  -- A deleted inbox takes its lines along: of thousands not one need be locked.
+  if not exists (select from cams.agent_inboxes i where i.ai_agent_address = old.recipient_address) then
+    return null;
+  end if;
   perform cams.lock_message_line(old.recipient_address, old.ordering_key);
-  update cams.messages set blocked = false
-  where blocked and message_id = (
-    select m.message_id from cams.messages m
-    where m.recipient_address = old.recipient_address and m.ordering_key = old.ordering_key
+  loop
+    -- Behind the head, not from the line's beginning: an old transaction may keep thousands of dead rows there.
+    select m.message_id into next from cams.messages m
+    where m.recipient_address = old.recipient_address and m.ordering_key = old.ordering_key and m.seq > old.seq
     order by m.seq
-    limit 1
-  );
+    limit 1;
+    exit when not found;
+    update cams.messages set blocked = false where message_id = next;
+    -- Not found: it left while this waited for its row. Then the one behind it.
+    exit when found;
+  end loop;
   return null;
 end
 $function$;

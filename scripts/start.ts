@@ -24,7 +24,10 @@ async function main(): Promise<void> {
   const server = { current: undefined as ReturnType<typeof getTestServer> | undefined };
   let ending: Promise<void> | undefined;
   const end = (code: number) => {
-    ending ??= stop(app, server.current, database).then(() => process.exit(code));
+    ending ??= stop(app, server.current, database).then(() => {
+      if (code === 0) console.log("cams has ended");
+      process.exit(code);
+    });
     return ending;
   };
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => end(0));

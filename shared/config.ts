@@ -1,7 +1,6 @@
 import { z } from "zod";
 
 const seconds = z.coerce.number().int().positive();
-const flag = z.enum(["true", "false"]).transform((value) => value === "true");
 
 /** Every environment variable the service reads. `docs/configuration.md` and `.env.example` derive from it. */
 export const environment = z.object({
@@ -42,9 +41,6 @@ export const environment = z.object({
     .enum(["none"])
     .default("none")
     .describe("`none`: every caller is the local administrator; refused on Cloud Run and off the loopback interface."),
-  ALLOW_INSECURE_DESTINATIONS: flag
-    .default(false)
-    .describe("Take `http` webhooks, for one's own machine; refused on Cloud Run."),
   LOG_LEVEL: z
     .enum(["DEBUG", "INFO", "WARNING", "ERROR"])
     .default("INFO")
@@ -89,8 +85,6 @@ function contradictions(config: Config): string[] {
   if (config.INSTANCE_CONNECTION_NAME && !config.DB_USER)
     faults.push("DB_USER must be set with INSTANCE_CONNECTION_NAME");
   if (onCloudRun && config.AUTH_MODE === "none") faults.push("AUTH_MODE: none is refused on Cloud Run");
-  if (onCloudRun && config.ALLOW_INSECURE_DESTINATIONS)
-    faults.push("ALLOW_INSECURE_DESTINATIONS is refused on Cloud Run");
   return faults;
 }
 

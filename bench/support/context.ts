@@ -24,7 +24,7 @@ export function createContext(serverUrl: string, name: string, { quick, profileT
   const context: Context = {
     quick,
     rounds: 3,
-    turnMs: quick ? 120 : 700,
+    turnMs: quick ? 80 : 500,
     async database(settings = {}) {
       databases += 1;
       const database = await createBenchDatabase(
@@ -43,7 +43,9 @@ export function createContext(serverUrl: string, name: string, { quick, profileT
     hello() {
       hello ??= (async () => {
         const child = fork(join(import.meta.dirname, "hello-server.ts"));
-        ends.defer(() => child.connected && child.disconnect());
+        ends.defer(() => {
+          if (child.connected) child.disconnect();
+        });
         const [url] = await once(child, "message");
         return url as string;
       })();

@@ -34,7 +34,7 @@ export async function openConnection(url: string): Promise<Connection> {
     received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
     const end = received.indexOf(HEAD_END);
     if (end < 0) return;
-    const head = received.latin1Slice(0, end);
+    const head = received.toString("latin1", 0, end);
     const length = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0);
     if (received.length < end + 4 + length) return;
     const answer = { status: Number(head.slice(9, 12)), body: received.subarray(end + 4, end + 4 + length) };

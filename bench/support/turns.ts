@@ -10,36 +10,44 @@ export interface Turn {
   extra?: Record<string, number>;
 }
 
-/** Whatever takes turns: the first is what is measured, the others are its yardsticks. */
+/** What takes turns: something measured, or a yardstick for it. */
 export interface Contender {
   name: string;
   turn(): Promise<Turn>;
 }
 
-/**
- * Lets contenders take turns, A B C A B C …, so that whatever else the machine does meets all of them alike; the first
- * round warms up and is not counted. Answers every contender's turns by name.
- */
-export async function takeTurns(contenders: readonly Contender[], rounds: number): Promise<Map<string, Turn[]>> {
-  const turns = new Map<string, Turn[]>(contenders.map(({ name }) => [name, []]));
-  for (let round = 0; round <= rounds; round++) {
-    for (const { name, turn } of contenders) {
-      const result = await turn();
-      if (round > 0) turns.get(name)?.push(result);
-    }
-  }
-  return turns;
+/** A figure to come: who is measured, and by which yardsticks. */
+export interface Case {
+  what: string;
+  unit: string;
+  measured: Contender;
+  yardsticks: Contender[];
 }
 
-/** The medians over all rounds as a row; a ratio is the median of the rounds' ratios, not the ratio of the medians. */
-export function rowOf(
-  what: string,
-  unit: string,
-  turns: Map<string, Turn[]>,
-  measured: string,
-  yardsticks: string[],
-): Row {
-  const own = turnsOf(turns, measured);
+/**
+ * Lets all who are measured and their yardsticks take turns, A B C A B C …, so that whatever else the machine does meets
+ * all of them alike. The first round warms up and is not counted. Figures are medians over the rounds; a ratio is the
+ * median of the rounds' ratios, not the ratio of the medians.
+ */
+export async function measure(
+  cases: readonly Case[],
+  rounds: number,
+  progress: (text: string) => void,
+): Promise<Row[]> {
+  const contenders = new Set(cases.flatMap(({ measured, yardsticks }) => [measured, ...yardsticks]));
+  const turns = new Map<Contender, Turn[]>([...contenders].map((contender) => [contender, []]));
+  for (let round = 0; round <= rounds; round++) {
+    progress(round === 0 ? "warming up" : `round ${round} of ${rounds}`);
+    for (const contender of contenders) {
+      const result = await contender.turn();
+      if (round > 0) turns.get(contender)?.push(result);
+    }
+  }
+  return cases.map((one) => rowOf(one, turns));
+}
+
+function rowOf({ what, unit, measured, yardsticks }: Case, turns: Map<Contender, Turn[]>): Row {
+  const own = turns.get(measured) ?? [];
   const middle = (key: "p50" | "p99") => {
     const values = own.map((turn) => turn[key]).filter((value) => value !== undefined);
     return values.length > 0 ? { [key]: rounded(median(values)) } : {};
@@ -52,17 +60,15 @@ export function rowOf(
     value: rounded(median(own.map(({ value }) => value))),
     ...middle("p50"),
     ...middle("p99"),
-    yardsticks: yardsticks.map((name) => {
-      const theirs = turnsOf(turns, name);
+    yardsticks: yardsticks.map((yardstick) => {
+      const theirs = turns.get(yardstick) ?? [];
       const ratios = own.map(({ value }, round) => value / (theirs[round]?.value ?? Number.NaN));
-      return { name, value: rounded(median(theirs.map(({ value }) => value))), ratio: rounded(median(ratios)) };
+      return {
+        name: yardstick.name,
+        value: rounded(median(theirs.map(({ value }) => value))),
+        ratio: rounded(median(ratios)),
+      };
     }),
     ...(names.length > 0 && { extra: Object.fromEntries(extra) }),
   };
-}
-
-function turnsOf(turns: Map<string, Turn[]>, name: string): Turn[] {
-  const found = turns.get(name);
-  if (!found) throw new Error(`nobody called ${name} took a turn`);
-  return found;
 }

@@ -1,4 +1,5 @@
 import { defineEndpoint } from "../../shared/http/endpoint.ts";
+import { inboxTopic } from "../../shared/rules/topics.ts";
 import { InboxPath } from "../../shared/schemas/inbox.ts";
 import { Pull, Pulled } from "../../shared/schemas/message.ts";
 
@@ -20,7 +21,7 @@ export const messagesPull = defineEndpoint({
   handler: async ({ params, body, repo, signal, wait }) => {
     const address = params.aiAgentAddress;
     const { messages = [], remaining = 0 } =
-      (await wait(`inbox:${address}`, body.waitSeconds, async () => {
+      (await wait(inboxTopic(address), body.waitSeconds, async () => {
         const claimed = await repo.leases.claim(address, body);
         return claimed.messages.length > 0 ? claimed : undefined;
       })) ?? {};

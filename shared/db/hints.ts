@@ -129,10 +129,11 @@ export function createHints({ pool, client, log, lingerMs }: Dependencies): Hint
       waiting.set(topic, waiters.add(wakeUp));
       signal.addEventListener("abort", wakeUp, { once: true });
       try {
-        listener ??= listen();
-        await listener;
+        await (listener ??= listen());
         for (;;) {
           woken = false;
+          // Lost while this one waits: listen again, and meanwhile go on by asking.
+          listener ??= listen();
           // Also right after listening began: what was sent in between was announced to nobody here.
           const found = await attempt();
           const left = end - performance.now();

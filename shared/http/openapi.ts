@@ -22,7 +22,8 @@ const requestId = { "X-Request-Id": header("The caller's when it was a sane one,
 export function problemsOf(endpoint: Endpoint): ProblemCode[] {
   return [
     "invalid_request",
-    ...(endpoint.body ? (["malformed_json", "body_too_large", "unsupported_media_type"] as const) : []),
+    // Without a declared body too: `{}` is taken there, and what is sent instead is refused for what it is.
+    ...(endpoint.method === "GET" ? [] : (["malformed_json", "body_too_large", "unsupported_media_type"] as const)),
     ...(endpoint.idempotent ? (["idempotency_key_reused"] as const) : []),
     ...endpoint.errors,
     "internal",

@@ -111,7 +111,7 @@ export function parseRequest(endpoint: Endpoint, match: Match, search: string, b
 }
 
 function isEmptyObject(json: unknown): boolean {
-  return typeof json === "object" && json !== null && Object.keys(json).length === 0;
+  return typeof json === "object" && json !== null && !Array.isArray(json) && Object.keys(json).length === 0;
 }
 
 function readQuery(search: string, faults: Fault[]): Record<string, string> {

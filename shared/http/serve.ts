@@ -33,12 +33,13 @@ interface Answer {
 }
 
 const JSON_TYPE = "application/json; charset=utf-8";
-const NOBODY: Caller = { principal: "anonymous", role: "public" };
+const NOBODY = "anonymous";
 
 /** Serves endpoints: routes, parses, calls the handler, renders its answer or problem, and logs one line for each. */
 export function serve(endpoints: readonly Endpoint[], serving: Serving): RequestHandler {
   const { services, traffic } = serving;
   const route = createRouter(endpoints);
+  let loaded: Promise<void> | undefined;
 
   return async (req, res) => {
     const start = performance.now();
@@ -50,6 +51,7 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
     };
     const trace = traceOf(req.headers.traceparent);
     if (trace) context.trace = trace;
+    services.metrics.takeover("app" in req ? "framework" : "server");
     let visit: Visit | undefined;
     let open = true;
 
@@ -59,6 +61,8 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
       visit?.leave();
       send(res, context.requestId, answer, traffic.stopping);
       const seconds = (performance.now() - start) / 1000;
+      // The transport that costs as much at start as all the rest comes when the first caller has its answer.
+      if (!loaded) loaded = services.log.load();
       services.metrics.request(context.functionName, req.method ?? "", answer.status, seconds);
       logLine(req, context, answer.status, seconds * 1000, code);
     };
@@ -98,6 +102,8 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
     if (context) context.principal = caller.principal;
     const body = endpoint.method === "GET" ? undefined : await readBody(req);
     const parsed = parseRequest(endpoint, match, search, body);
+    const address = addressOf(parsed.params) ?? addressOf(parsed.body);
+    if (context && address) context.address = address;
     const answer = (repo: Repository) => call(endpoint, req, parsed, caller, repo, visit);
     const key = endpoint.idempotent && idempotencyKeyOf(req.headers["idempotency-key"]);
     return key === undefined ? answer(serving.repo) : once(endpoint, key, caller, body, answer);
@@ -173,13 +179,21 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
         userAgent: req.headers["user-agent"],
         remoteIp: req.socket.remoteAddress,
       },
-      principal: context.principal ?? NOBODY.principal,
+      principal: context.principal ?? NOBODY,
+      address: context.address,
+      executionId: req.headers["function-execution-id"],
       outcome: code ?? "ok",
       milliseconds: Number(milliseconds.toFixed(3)),
       databaseMilliseconds: Number(context.databaseMilliseconds.toFixed(3)),
       statements: context.statements,
     });
   }
+}
+
+/** The address that a request is about, for its log line. */
+function addressOf(input: unknown): string | undefined {
+  const { aiAgentAddress, recipientAddress } = (input ?? {}) as { aiAgentAddress?: string; recipientAddress?: string };
+  return aiAgentAddress ?? recipientAddress;
 }
 
 function problemOf(error: unknown): Problem {

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { type Sql, sql } from "../db/sql.ts";
 import { inboxNotFound } from "../errors.ts";
 import { type Lease, parseLease } from "../rules/leases.ts";
+import { inboxTopic } from "../rules/topics.ts";
 import { Timestamp } from "../schemas/common.ts";
 import type { Context } from "./index.ts";
 import { claiming } from "./lease-claim.ts";
@@ -9,7 +10,9 @@ import { finish } from "./message-rows.ts";
 
 /** What a puller does: claim messages, and with the lease tokens acknowledge, return or extend. */
 export function leases(context: Context) {
-  const { db, now } = context;
+  const { db, now, hints } = context;
+  const announce = (address: string) => db.afterCommit(() => hints.publish(inboxTopic(address)));
+
   /** CTE `held`: the rows whose lease the caller holds, locked in key order; a lapsed lease proves nothing. */
   const held = (address: string, given: Lease[]): Sql => sql`
     tokens as materialized (
@@ -34,25 +37,27 @@ export function leases(context: Context) {
     async acknowledge(address: string, leaseTokens: string[]) {
       const rows = await db.many(
         "leases.acknowledge",
-        z.object({ messageId: z.string().optional(), token: z.string().optional() }),
+        z.object({ messageId: z.string().optional(), token: z.string().optional(), inLine: z.boolean().optional() }),
         sql`
           with ${held(address, leasesOf(leaseTokens))}, ending as (
             select message_id from held
           ), ${finish(now, { status: sql`'ACKNOWLEDGED'`, outcome: sql`'ACKNOWLEDGED'`, acknowledgedAt: now })}
           , done as (
-            select finished.message_id, finished.lease_token from finished
+            select finished.message_id, finished.lease_token, finished.ordering_key is not null as in_line from finished
             union all
-            select a.message_id, a.lease_token
+            select a.message_id, a.lease_token, false
             from tokens t join cams.message_archive a on a.message_id = t.message_id and a.lease_token = t.lease_token
             where a.recipient_address = ${address} and a.status = 'ACKNOWLEDGED'
               and a.finished_at >= cams.uuid7_time(t.message_id)
           )
-          select done.message_id as "messageId", done.lease_token as token
+          select done.message_id as "messageId", done.lease_token as token, done.in_line as "inLine"
           from cams.agent_inboxes i left join done on true
           where i.ai_agent_address = ${address}`,
       );
       if (rows.length === 0) throw inboxNotFound(address);
       const done = rows.flatMap(({ messageId, token }) => (messageId && token ? [`${messageId}.${token}`] : []));
+      // Whoever waits need not look for nothing: only a message of an ordering key makes room for the next.
+      if (rows.some(({ inLine }) => inLine)) announce(address);
       return { acknowledged: inOrder(leaseTokens, done), refused: refusals(leaseTokens, done) };
     },
 
@@ -97,6 +102,7 @@ export function leases(context: Context) {
       const tokensOf = (dead: boolean) =>
         rows.flatMap((row) => (row.messageId && row.dead === dead ? [`${row.messageId}.${row.token}`] : []));
       const [dead, returned] = [tokensOf(true), tokensOf(false)];
+      if (dead.length > 0 || retryAfterSeconds === 0) announce(address);
       return {
         returned: inOrder(leaseTokens, returned),
         deadLettered: inOrder(leaseTokens, dead),
@@ -140,12 +146,14 @@ export function leases(context: Context) {
 
     /** Gives messages back at once, as if they had not been handed out: the one who asked is gone. */
     async giveBack(address: string, leaseTokens: string[]): Promise<number> {
-      return db.execute(
+      const given = await db.execute(
         "leases.give_back",
         sql`
           with ${held(address, leasesOf(leaseTokens))}
           update cams.messages m set ${givenBack(now)} from held where m.message_id = held.message_id`,
       );
+      announce(address);
+      return given;
     },
   };
 }

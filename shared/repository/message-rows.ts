@@ -79,7 +79,9 @@ export function finish(
         traceparent, accepted_at, available_at, expires_at, attempt, lease_token, first_leased_at,
         case when lease_token is null then attempts else attempts || jsonb_strip_nulls(jsonb_build_object(
           'number', attempt, 'at', cams.iso(leased_at), 'outcome', ${outcome}, 'detail', ${detail}::text)) end,
-        ${status}, ${now}, ${acknowledgedAt}::timestamptz, ${deadLetterReason}
+        -- Not before it began, or no look-up by the time in its id would find it: a deletion that waited for the send
+        -- has the older clock.
+        ${status}, greatest(${now}, accepted_at), ${acknowledgedAt}::timestamptz, ${deadLetterReason}
       from finished m
       returning message_id, status
     )`;

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { type Sql, sql } from "../db/sql.ts";
 import { inboxNotFound, Problem } from "../errors.ts";
 import { priorityRank, SECONDS_PER_STEP } from "../rules/priority.ts";
+import { inboxTopic } from "../rules/topics.ts";
 import { Timestamp } from "../schemas/common.ts";
 import type { MessageToSend } from "../schemas/message.ts";
 import type { Context } from "./index.ts";
@@ -41,7 +42,7 @@ export function sending({ db, now, hints }: Context) {
     if (hash && sent.bodyHash && !hash.equals(sent.bodyHash)) {
       throw new Problem("message_id_reused", `senderMessageId was used for the message ${messageId}.`);
     }
-    if (!replayed) db.afterCommit(() => hints.publish(`inbox:${given.recipientAddress}`));
+    if (!replayed) db.afterCommit(() => hints.publish(inboxTopic(given.recipientAddress)));
     const recipientAddress = sent.recipientAddress ?? given.recipientAddress;
     return { replayed, accepted: { messageId, status: "QUEUED" as const, recipientAddress, acceptedAt, expiresAt } };
   };

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { and, type Sql, sql } from "../db/sql.ts";
 import { Problem } from "../errors.ts";
 import { readCursor, toPage } from "../rules/cursors.ts";
+import { inboxTopic } from "../rules/topics.ts";
 import { Message, type MessageFilter } from "../schemas/message.ts";
 import type { Context } from "./index.ts";
 import { archivedMessage, finish, liveMessage, liveStatus } from "./message-rows.ts";
@@ -11,7 +12,7 @@ const Cursor = z.tuple([z.guid()]);
 
 /** Messages from acceptance to their end; what a puller does with a lease is in `leases`. */
 export function messages(context: Context) {
-  const { db, now, transaction } = context;
+  const { db, now, hints, transaction } = context;
   return {
     send: sending(context),
 
@@ -74,6 +75,7 @@ export function messages(context: Context) {
         );
         const message = await repo.messages.get(messageId);
         if (cancelled === 0) throw new Problem("message_finished", `The message is ${message.status} already.`);
+        if (message.orderingKey) db.afterCommit(() => hints.publish(inboxTopic(message.recipientAddress)));
         return message;
       });
     },
@@ -86,7 +88,8 @@ export function messages(context: Context) {
           with ending as materialized (
             select m.message_id from cams.messages m
             where m.recipient_address = ${address}
-            order by m.message_id
+            -- Lines from the head on: what ends a head at the same time waits for the one behind it.
+            order by m.seq
             for update
           ), ${finish(now, {
             status: sql`case when m.ends_at <= ${now} and not m.last_attempt then 'EXPIRED' else 'DEAD_LETTERED' end`,

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Database } from "../db/database.ts";
 import { type Sql, sql } from "../db/sql.ts";
 import { BRAKE_MINIMUM, OFFLINE_AFTER_MISSED, SUSPECT_AFTER_MISSED } from "../rules/health.ts";
 import type { Context } from "./index.ts";
@@ -12,13 +13,17 @@ const offlineAt = missed(OFFLINE_AFTER_MISSED);
 
 /** What time alone changes about inboxes; every statement costs what is stale, not what is registered. */
 export function sweep({ db, now }: Context) {
+  // After an outage a million may be stale: counting them takes longer than a request is given.
+  const patiently = <T>(work: (db: Database) => Promise<T>) => db.transaction(work, { statementTimeoutSeconds: 55 });
+
   return {
     /** How many inboxes would go offline now, and how many are watched (counted up to twice that, at least to 20). */
     async outlook() {
-      return db.one(
-        "sweep.outlook",
-        z.object({ goingOffline: z.int(), watched: z.int() }),
-        sql`
+      return patiently((db) =>
+        db.one(
+          "sweep.outlook",
+          z.object({ goingOffline: z.int(), watched: z.int() }),
+          sql`
           with going as materialized (
             select count(*) as offline from cams.agent_inboxes i where i.sweep_after <= ${now} and ${offlineAt} <= ${now}
           )
@@ -29,6 +34,7 @@ export function sweep({ db, now }: Context) {
             ) counted
           ) as watched
           from going`,
+        ),
       );
     },
 
@@ -37,10 +43,11 @@ export function sweep({ db, now }: Context) {
      * never made SUSPECT, which would make it routable again. Answers also how many rows it looked at.
      */
     async markStale(limit: number) {
-      return db.one(
-        "sweep.mark_stale",
-        z.object({ seen: z.int(), suspected: z.int(), offline: z.int(), leasesReturned: z.int() }),
-        sql`
+      return patiently((db) =>
+        db.one(
+          "sweep.mark_stale",
+          z.object({ seen: z.int(), suspected: z.int(), offline: z.int(), leasesReturned: z.int() }),
+          sql`
           with stale as materialized (
             select i.ai_agent_address, i.health_status as was, ${offlineAt} <= ${now} as offline,
               ${suspectAt} <= ${now} as suspect
@@ -80,6 +87,7 @@ export function sweep({ db, now }: Context) {
             count(*) filter (where health_status = 'OFFLINE') as offline,
             (select count(*) from returned) as "leasesReturned"
           from marked`,
+        ),
       );
     },
   };

@@ -13,7 +13,7 @@ export const HealthStatus = z.enum(["UNKNOWN", "HEALTHY", "UNHEALTHY", "SUSPECT"
 
 const fits: Record<z.infer<typeof DestinationType>, { pattern: RegExp; form: string }> = {
   GCP_PUBSUB_TOPIC: { pattern: /^projects\/[^/\s]+\/topics\/[^/\s]+$/, form: "projects/<project>/topics/<topic>" },
-  HTTP_ENDPOINT: { pattern: /^https?:\/\/\S+$/, form: "an https URL" },
+  HTTP_ENDPOINT: { pattern: /^https:\/\/\S+$/, form: "an https URL" },
   PULL_QUEUE: { pattern: /^/, form: "any name" },
 };
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { endpoints } from "../../functions/index.ts";
-import type { Answer } from "../support/client.ts";
 import { type Call, type Case, casesOf, kitFor, perform } from "../support/cases/index.ts";
+import type { Answer } from "../support/client.ts";
 import { useService } from "../support/service.ts";
 import { countsOf, tablesOf } from "./tables.ts";
 

@@ -93,18 +93,25 @@ describe("inboxes-delete", () => {
     expect(await calls.pull("again")).toMatchObject([{ messageId, attempt: 1 }]);
   });
 
-  test("10,000 messages of one ordering key go in one call", async () => {
+  test.each([
+    ["10,000 messages of one ordering key", 10_000, "'k'"],
+    ["20,000 messages, each with an ordering key of its own", 20_000, "n::text"],
+  ])("%s go in one call", async (_, count, key) => {
     const { aiAgentAddress } = await calls.inbox();
-    await service.sql(
-      `insert into cams.messages (message_id, recipient_address, sender_address, message_type, payload, priority,
-         time_to_live_seconds, ordering_key, accepted_at, rank_at, available_at, expires_at)
-       select cams.uuid7(now()), $1, 's', 'm', '{}', 3, 60, 'k', now(), now(), now(), now() + interval '60 s'
-       from generate_series(1, 10000)`,
-      [aiAgentAddress],
-    );
+    // The trigger of each insert takes a lock until the end of its transaction: in portions, as sends would.
+    for (let from = 0; from < count; from += 5000)
+      await service.sql(
+        `insert into cams.messages (message_id, recipient_address, sender_address, message_type, payload, priority,
+           time_to_live_seconds, ordering_key, accepted_at, rank_at, available_at, expires_at)
+         select cams.uuid7(now()), $1, 's', 'm', '{}', 3, 60, ${key}, now(), now(), now(), now() + interval '60 s'
+         from generate_series($2::integer + 1, $2 + 5000) n`,
+        [aiAgentAddress, from],
+      );
     expect((await remove(aiAgentAddress)).status).toBe(204);
-    const rows = await service.sql("select dead_letter_reason as why, count(*) as n from cams.message_archive group by 1");
-    expect(rows).toEqual([{ why: "inbox_deleted", n: "10000" }]);
+    const rows = await service.sql(
+      "select dead_letter_reason as why, count(*)::integer as n from cams.message_archive group by 1",
+    );
+    expect(rows).toEqual([{ why: "inbox_deleted", n: count }]);
   });
 });
 
@@ -131,7 +138,6 @@ describe("a send racing a deletion", () => {
 
   test("every accepted message ends as a dead letter or waits in the new inbox, none is left over", async () => {
     const accepted: string[] = [];
-    const fates = new Set<string>();
     let registered = 1;
     await calls.inbox({ aiAgentAddress: "contended" });
     for (let round = 0; round < 25; round++) {
@@ -152,10 +158,9 @@ describe("a send racing a deletion", () => {
     for (const id of accepted) {
       const { status, body } = await service.get(`/v1/messages/${id}`);
       expect(status).toBe(200);
-      fates.add(body.status);
-      if (body.status === "DEAD_LETTERED") expect(body.deadLetterReason).toBe("inbox_deleted");
+      if (body.status !== "QUEUED")
+        expect(body).toMatchObject({ status: "DEAD_LETTERED", deadLetterReason: "inbox_deleted" });
     }
-    expect([...fates].sort()).toEqual(["DEAD_LETTERED", "QUEUED"]);
     expect((await remove("contended")).status).toBe(204);
     expect(await service.sql("select from cams.messages")).toHaveLength(0);
     expect(await service.sql("select distinct message_id from cams.message_archive")).toHaveLength(accepted.length);

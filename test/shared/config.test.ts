@@ -23,10 +23,6 @@ test.each([
   [{ INSTANCE_CONNECTION_NAME: "instance", DB_USER: "u" }, "must be project:region:instance"],
   [{ DATABASE_URL: "mysql://x" }, "DATABASE_URL: "],
   [{ ...url, K_SERVICE: "cams" }, "AUTH_MODE: none is refused on Cloud Run"],
-  [
-    { ...url, K_SERVICE: "cams", ALLOW_INSECURE_DESTINATIONS: "true" },
-    "ALLOW_INSECURE_DESTINATIONS is refused on Cloud Run",
-  ],
   [{ ...url, DB_POOL_SIZE: "0" }, "DB_POOL_SIZE: "],
   [{ ...url, AUTH_MODE: "nobody" }, "AUTH_MODE: "],
 ])("%j is refused: %s", (env, message) => {

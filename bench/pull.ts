@@ -1,0 +1,86 @@
+import type { Bench, Context } from "./support/bench.ts";
+import { addressOf, fillArchive, fillInboxes, fillMessages } from "./support/rows.ts";
+import { type Case, measure, type Turn } from "./support/turns.ts";
+
+const PULLED = 8;
+const PULLERS = 16;
+/** The inbox of the puller that waits. */
+const WAITED = PULLED + 1;
+/** Messages a turn starts with, by batch size: more than a second of the bare claim takes. */
+const STOCK: Record<number, number> = { 1: 8_000, 10: 25_000, 100: 35_000 };
+
+/** Pull and acknowledge, and how soon a waiting puller gets what is sent; then over many archived rows and an old snapshot. */
+export const pull: Bench = {
+  name: "pull",
+  summary:
+    "16 pullers of 8 inboxes, pull + ack; old: 1 M archived messages (quick: 20 k) and a transaction open since the start",
+  async run(context) {
+    const young = await ageOf(context, "");
+    const old = await ageOf(context, ", old", context.quick ? 20_000 : 1_000_000);
+    const cases: Case[] = [];
+    for (const batch of [1, 10, 100]) {
+      const [plain, aged] = [await young.pulls(batch), await old.pulls(batch)];
+      cases.push(plain, { ...aged, yardsticks: [...aged.yardsticks, plain.measured] });
+    }
+    const [plain, aged] = [await young.wakes(), await old.wakes()];
+    cases.push(plain, { ...aged, yardsticks: [...aged.yardsticks, plain.measured] });
+    return measure(cases, context.rounds, context.progress);
+  },
+};
+
+async function ageOf(context: Context, label: string, archived = 0) {
+  context.progress(`filling${label}`);
+  const database = await context.database();
+  await fillInboxes(database, WAITED);
+  if (archived > 0) {
+    await fillArchive(database, PULLED, archived);
+    const elder = await database.client();
+    context.defer(() => elder.end());
+    await elder.query("set idle_in_transaction_session_timeout = 0");
+    await elder.query("begin isolation level repeatable read");
+    await elder.query("select count(*) from cams.agent_inboxes");
+  }
+  const service = await context.service(database);
+  const stock = async (batch: number) =>
+    fillMessages(database, PULLED, Math.round((STOCK[batch] ?? 0) * Math.min(1, context.turnMs / 500)));
+
+  return {
+    async pulls(batch: number): Promise<Case> {
+      const http = await context.load("pull", "viaHttp", { url: service.url, inboxes: PULLED, batch });
+      const pg = await context.load("pull", "viaPg", { url: database.url, inboxes: PULLED, batch });
+      return {
+        what: `pull + ack, batch ${batch}${label}`,
+        unit: "messages/s",
+        measured: {
+          name: "young",
+          async turn() {
+            await stock(batch);
+            return http.turn(PULLERS, context.turnMs, service);
+          },
+        },
+        yardsticks: [
+          {
+            name: "bare claim",
+            async turn() {
+              await stock(batch);
+              return pg.turn(PULLERS, context.turnMs);
+            },
+          },
+        ],
+      };
+    },
+
+    async wakes(): Promise<Case> {
+      const address = addressOf(WAITED);
+      const http = await context.load("wake", "viaHttp", { url: service.url, address });
+      const pg = await context.load("wake", "viaPg", { url: database.url, address });
+      const timed = ({ p50 = Number.NaN, p99 = Number.NaN }: Turn) => ({ value: p50, p50, p99 });
+      return {
+        what: `send → waiting puller${label}`,
+        unit: "ms",
+        measured: { name: "young", turn: async () => timed(await http.turn(1, context.turnMs)) },
+        yardsticks: [{ name: "bare notify + claim", turn: async () => timed(await pg.turn(1, context.turnMs)) }],
+      };
+    },
+  };
+}

@@ -1,0 +1,268 @@
+// Two agents talk, one of them dies and comes back, and no message is lost: `npm run demo`.
+// The service runs on a free port, with data of its own that are thrown away at the end.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+
+interface Inbox {
+  status: string;
+  healthStatus: string;
+}
+
+interface Message {
+  messageId: string;
+  status: string;
+  messageType: string;
+  senderAddress: string;
+  recipientAddress: string;
+  correlationId: string;
+  acceptedAt: string;
+  firstLeasedAt: string;
+  acknowledgedAt: string;
+}
+
+interface Transition {
+  at: string;
+  from: Inbox;
+  to: Inbox;
+  reason?: string;
+}
+
+interface Running {
+  /** Resolves to the exit code, or the signal. */
+  ended: Promise<number | string>;
+  end(signal: NodeJS.Signals): Promise<number | string>;
+}
+
+const HEARTBEAT_SECONDS = "5";
+const [ana, ben, me] = ["ana@example", "ben@example", "demo@example"];
+const start = performance.now();
+const running = new Set<Running>();
+const serviceOutput: string[] = [];
+const trouble = Promise.withResolvers<never>();
+let url = "";
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+  process.on(signal, () => trouble.reject(new Error(`interrupted by ${signal}`)));
+process.stdout.on("error", trouble.reject);
+const folder = await mkdtemp(join(tmpdir(), "cams-demo-"));
+const fault = await Promise.race([story(), trouble.promise]).catch((error: Error) => error);
+// The service last: the agents still have something to tell it.
+for (const child of [...running].reverse()) await child.end("SIGTERM");
+await rm(folder, { recursive: true, force: true });
+if (fault) console.error(`demo failed: ${fault.message}`);
+process.exit(fault ? 1 : 0);
+
+async function story(): Promise<void> {
+  title("The service starts, with data that will be thrown away");
+  await startService();
+  tell(`cams ready on ${url}`);
+
+  title("Two agents register and report that they are healthy");
+  const anaAgent = startAgent(ana);
+  let benAgent = startAgent(ben);
+  for (const agent of [ana, ben]) await healthBecomes(agent, "HEALTHY");
+
+  title(`${ana} is asked something`);
+  await ask(ana, "Are you there?");
+  const [question] = await messages(`recipientAddress=${ana}`);
+  await allAcknowledged(`correlationId=${question?.correlationId}`, 2);
+
+  title(`${ben} is killed (SIGKILL): it can tell nobody, only its reports stop`);
+  // The replies to what is sent to ben meanwhile need somewhere to go.
+  await api("POST", "/v1/agent-inboxes", { aiAgentAddress: me, inboxDestinationType: "PULL_QUEUE" });
+  await benAgent.end("SIGKILL");
+  const held = [await send(ben, "Nobody knows yet that you are dead.")];
+  await healthBecomes(ben, "SUSPECT");
+  held.push(await send(ben, "Two reports are missing."));
+  await ask(ana, "Do you notice anything?");
+  await healthBecomes(ben, "OFFLINE");
+  held.push(await send(ben, "Four reports are missing: this one is held."));
+  await sendAndBeRefused(ben, "And this one cannot wait.");
+  for (const messageId of held) await statusBecomes(messageId, "QUEUED");
+
+  title(`${ben} is started again`);
+  benAgent = startAgent(ben);
+  await healthBecomes(ben, "HEALTHY");
+  for (const messageId of held) await statusBecomes(messageId, "ACKNOWLEDGED");
+  await collectReplies(held.length);
+  await showHealthHistory(ben);
+
+  title("Nothing is lost");
+  await allAcknowledged("", 4 + 2 * held.length);
+
+  title("The agents are told to end (SIGTERM), and say that they are gone");
+  for (const [address, agent] of [[ana, anaAgent] as const, [ben, benAgent] as const]) {
+    expect((await agent.end("SIGTERM")) === 0, `${address} exits with code 0`);
+    await healthBecomes(address, "UNHEALTHY");
+  }
+  title(`All as it should be, in ${seconds(performance.now() - start)}`);
+}
+
+async function startService(): Promise<void> {
+  const ready = Promise.withResolvers<string>();
+  const env = { PORT: "0", CAMS_DATA_DIR: folder, LOG_LEVEL: "ERROR", DATABASE_URL: "", INSTANCE_CONNECTION_NAME: "" };
+  const service = run("../scripts/start.ts", [], env, (line) => {
+    const found = /^cams ready on (\S+)/.exec(line)?.[1];
+    if (found) ready.resolve(found);
+    else if (!url) serviceOutput.push(line);
+  });
+  service.ended.then((code) => trouble.reject(new Error(`the service ended (${code}): ${serviceOutput.join(" ")}`)));
+  url = await ready.promise;
+}
+
+function startAgent(address: string): Running {
+  const agent = run("echo-agent.ts", [address], { CAMS_URL: url, HEARTBEAT_SECONDS }, tell);
+  agent.ended.then(
+    (code) => code !== 0 && code !== "SIGKILL" && trouble.reject(new Error(`${address} ended (${code})`)),
+  );
+  return agent;
+}
+
+async function ask(address: string, question: string): Promise<void> {
+  const { ended } = run("ask.ts", [address, question], { CAMS_URL: url }, tell);
+  expect((await ended) === 0, `${address} replies`);
+}
+
+function run(script: string, args: string[], env: Record<string, string>, onLine: (line: string) => void): Running {
+  const child = spawn(process.execPath, [join(import.meta.dirname, script), ...args], {
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  for (const stream of [child.stdout, child.stderr]) createInterface(stream).on("line", onLine);
+  const it: Running = {
+    ended: once(child, "close").then(([code, signal]) => {
+      running.delete(it);
+      return code ?? signal;
+    }),
+    end(signal) {
+      child.kill(signal);
+      const patience = setTimeout(() => child.kill("SIGKILL"), 15_000);
+      return it.ended.finally(() => clearTimeout(patience));
+    },
+  };
+  running.add(it);
+  return it;
+}
+
+async function send(recipientAddress: string, text: string): Promise<string> {
+  const { status, body } = await trySend(recipientAddress, text, "hold");
+  expect(status === 202, `a message to ${recipientAddress} is accepted, not ${status} ${body.code}`);
+  tell(`${me}: sent "${text}" (message ${body.messageId}): ${status}, held until it is pulled`);
+  return body.messageId;
+}
+
+async function sendAndBeRefused(recipientAddress: string, text: string): Promise<void> {
+  const { status, body } = await trySend(recipientAddress, text, "reject");
+  expect(
+    status === 409 && body.code === "inbox_inactive",
+    `ifInactive "reject" is refused, not ${status} ${body.code}`,
+  );
+  tell(`${me}: sent "${text}" with ifInactive "reject": ${status} ${body.code}`);
+}
+
+function trySend(recipientAddress: string, text: string, ifInactive: "hold" | "reject") {
+  return api<{ code: string; messageId: string }>("POST", "/v1/messages", {
+    recipientAddress,
+    senderAddress: me,
+    payload: { text },
+    ifInactive,
+  });
+}
+
+async function healthBecomes(address: string, healthStatus: string): Promise<void> {
+  const silence = healthStatus === "SUSPECT" || healthStatus === "OFFLINE";
+  const inbox = await until(`${address} is ${healthStatus}`, silence ? 1000 : 100, async () => {
+    // Cloud Scheduler, and `npm start` too, do this every minute; we are in a hurry.
+    if (silence) await api("POST", "/v1/agent-health-sweep");
+    const { body } = await api<Inbox>("GET", `/v1/agent-inboxes/${address}`);
+    return body.healthStatus === healthStatus ? body : undefined;
+  });
+  tell(`${address} is ${inbox.healthStatus}, its inbox ${inbox.status}`);
+}
+
+async function statusBecomes(messageId: string, wanted: string): Promise<void> {
+  const { status } = await until(`message ${messageId} is ${wanted}`, 100, async () => {
+    const { body } = await api<Message>("GET", `/v1/messages/${messageId}`);
+    return body.status === wanted ? body : undefined;
+  });
+  tell(`message ${messageId} is ${status}`);
+}
+
+async function messages(filter: string): Promise<Message[]> {
+  return (await api<{ items: Message[] }>("GET", `/v1/messages?${filter}`)).body.items.reverse();
+}
+
+async function allAcknowledged(filter: string, count: number): Promise<void> {
+  const all = await until(`${count} messages are ACKNOWLEDGED`, 100, async () => {
+    const found = await messages(filter);
+    return found.length === count && found.every(({ status }) => status === "ACKNOWLEDGED") ? found : undefined;
+  });
+  for (const { messageId, messageType, senderAddress, recipientAddress, status, ...times } of all) {
+    const [pulled, acknowledged] = [times.firstLeasedAt, times.acknowledgedAt].map((at) =>
+      seconds(Date.parse(at) - Date.parse(times.acceptedAt)),
+    );
+    tell(
+      `${messageType} ${messageId} ${senderAddress} → ${recipientAddress}: pulled after ${pulled}, ${status} after ${acknowledged}`,
+    );
+  }
+}
+
+async function collectReplies(count: number): Promise<void> {
+  const inbox = `/v1/agent-inboxes/${me}/messages`;
+  for (let received = 0; received < count; ) {
+    const { body } = await api<{ messages: (Message & { leaseToken: string; payload: { text: string } })[] }>(
+      "POST",
+      `${inbox}/pull`,
+      { waitSeconds: 10 },
+    );
+    expect(body.messages.length > 0, `${count} replies arrive, not ${received}`);
+    for (const { senderAddress, payload } of body.messages) tell(`${me}: ${senderAddress} replied "${payload.text}"`);
+    await api("POST", `${inbox}/ack`, { leaseTokens: body.messages.map(({ leaseToken }) => leaseToken) });
+    received += body.messages.length;
+  }
+}
+
+async function showHealthHistory(address: string): Promise<void> {
+  const { body } = await api<{ items: Transition[] }>("GET", `/v1/agent-inboxes/${address}/health-history`);
+  tell(`${address} was, says its health history:`);
+  for (const { at, to, reason } of body.items.reverse()) tell(`  ${at} ${to.healthStatus}, ${to.status} (${reason})`);
+}
+
+async function api<T>(method: string, path: string, given?: unknown): Promise<{ status: number; body: T }> {
+  const response = await fetch(url + path, {
+    method,
+    ...(given !== undefined && { headers: { "content-type": "application/json" }, body: JSON.stringify(given) }),
+  });
+  return { status: response.status, body: (await response.json()) as T };
+}
+
+async function until<T>(what: string, everyMs: number, look: () => Promise<T | undefined>): Promise<T> {
+  for (const end = performance.now() + 30_000; performance.now() < end; await sleep(everyMs)) {
+    const seen = await look();
+    if (seen !== undefined) return seen;
+  }
+  throw new Error(`not so after 30 s: ${what}`);
+}
+
+function expect(isSo: boolean, what: string): void {
+  if (!isSo) throw new Error(`not so: ${what}`);
+}
+
+function title(text: string): void {
+  console.log(`\n── ${text}`);
+}
+
+function tell(line: string): void {
+  // Ids made in one minute differ at their end only.
+  const short = line.replace(/[0-9a-f]{8}-[0-9a-f-]{21}([0-9a-f]{6})/g, "…$1");
+  console.log(`${seconds(performance.now() - start).padStart(7)}  ${short}`);
+}
+
+function seconds(milliseconds: number): string {
+  return `${(milliseconds / 1000).toFixed(2)} s`;
+}

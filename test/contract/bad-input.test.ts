@@ -1,0 +1,134 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { endpoints } from "../../functions/index.ts";
+import type { Endpoint } from "../../shared/http/endpoint.ts";
+import { type Call, casesOf, kitFor, pathOf } from "../support/cases/index.ts";
+import type { Answer } from "../support/client.ts";
+import { useService } from "../support/service.ts";
+import { mutationsOf } from "./nasty.ts";
+import { tablesOf } from "./tables.ts";
+import { ask } from "./wire.ts";
+
+/** A failure prints seed and path; to look for new ones: `SEED=$RANDOM vitest run test/contract/bad-input.test.ts`. */
+const seed = Number(process.env.SEED ?? 20_261_121);
+
+const service = useService();
+const kit = kitFor(service);
+const json = { "content-type": "application/json" };
+const named = (chosen: readonly Endpoint[]) => chosen.map((endpoint) => [endpoint.name, endpoint] as const);
+
+/** Runs `send` with right calls, and sees each time that nothing is our fault and that a refusal changes nothing. */
+async function neverBreaks<T>(
+  endpoint: Endpoint,
+  inputs: fc.Arbitrary<T>,
+  numRuns: number,
+  send: (call: Call, input: T) => Promise<Answer>,
+): Promise<void> {
+  let call = await casesOf(endpoint).success(kit);
+  let before = await tablesOf(service);
+  const property = fc.asyncProperty(inputs, async (input) => {
+    const { status, body } = await send(call, input);
+    expect(status, JSON.stringify(body)).toBeLessThan(500);
+    const after = await tablesOf(service);
+    if (status >= 400) expect(after).toEqual(before);
+    else if (endpoint.method !== "GET") {
+      call = await casesOf(endpoint).success(kit);
+      before = await tablesOf(service);
+    }
+  });
+  await fc.assert(property, { seed, numRuns });
+}
+
+describe.each(named(endpoints.filter(({ method }) => method !== "GET")))("%s", (_, endpoint) => {
+  test("no 5xx to a right body that was made wrong", async () => {
+    await neverBreaks(endpoint, mutationsOf(endpoint), endpoint.body ? 100 : 20, (call, mutate) =>
+      service.raw(endpoint.method, pathOf(endpoint, call), mutate(call.body ?? {}), json),
+    );
+  });
+
+  test("no 5xx to random bytes, and to a right body cut short or with bytes exchanged", async () => {
+    const bytes = fc.uint8Array({ maxLength: 500 });
+    const inputs = fc.oneof(
+      bytes.map((noise) => () => noise),
+      fc.nat().map((at) => (right: Uint8Array) => right.slice(0, at % (right.length + 1))),
+      fc.tuple(fc.nat(), bytes).map(([at, noise]) => (right: Uint8Array) => {
+        const changed = right.slice();
+        const from = at % changed.length;
+        changed.set(noise.slice(0, changed.length - from), from);
+        return changed;
+      }),
+    );
+    await neverBreaks(endpoint, inputs, 30, (call, input) => {
+      const bytes = new Uint8Array(input(Buffer.from(JSON.stringify(call.body ?? {}))));
+      return service.raw(endpoint.method, pathOf(endpoint, call), bytes, json);
+    });
+  });
+});
+
+const garbage = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.constantFrom("%", "%zz", "%0", "%00", "%C0%80", "%c0%ae%c0%ae", "%ED%A0%80", "%FF", "%F4%90%80%80"),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.constantFrom(
+      ".",
+      "..",
+      "%2e%2e",
+      "%2F",
+      "/",
+      "//",
+      "\\",
+      ";",
+      "+",
+      "&",
+      "=",
+      "?",
+      "%u0041",
+      "*",
+      "~",
+      "'--",
+    ),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.string({ unit: "binary", maxLength: 60 }).map((text) => encodeURIComponent(text.toWellFormed())),
+  },
+  {
+    weight: 2,
+    arbitrary: fc
+      .array(fc.integer({ min: 0x21, max: 0xff }), { maxLength: 20 })
+      .map((codes) => String.fromCharCode(...codes.filter((code) => code !== 0x23))),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom("a".repeat(8000), "%00".repeat(2000), "/..".repeat(2000), "a=1&".repeat(3000)),
+  },
+);
+const segments = fc.array(garbage, { minLength: 1, maxLength: 4 }).map((pieces) => pieces.join("").slice(0, 12_000));
+
+describe.each(named(endpoints))("%s", (_, endpoint) => {
+  const send = (call: Call, path: string) =>
+    ask(service.url, endpoint.method, path, call.body ? json : {}, call.body && JSON.stringify(call.body));
+  const prefix = "/v1/";
+
+  test("no 5xx to garbage in its path", async () => {
+    await neverBreaks(endpoint, segments, 25, (call, text) => {
+      const [param] = Object.keys(call.params ?? {});
+      const marked = { ...call, params: { ...call.params, ...(param && { [param]: "HERE" }) } };
+      const path = pathOf(endpoint, marked);
+      return send(call, param ? path.replace("HERE", text) : prefix + text);
+    });
+  });
+
+  test("no 5xx to garbage in its query", async () => {
+    const names = Object.keys((endpoint.query as { shape?: object } | undefined)?.shape ?? {});
+    const parameter = fc.tuple(fc.oneof(fc.constantFrom("x", "__proto__", ...names), segments), fc.boolean(), segments);
+    const query = fc.array(parameter, { minLength: 1, maxLength: 3 });
+    await neverBreaks(endpoint, query, names.length > 0 ? 60 : 10, (call, parameters) => {
+      const text = parameters.map(([name, assigned, value]) => name + (assigned ? "=" : "") + value).join("&");
+      return send(call, `${pathOf(endpoint, { ...call, query: {} })}${text}`.slice(0, 15_000));
+    });
+  });
+});
