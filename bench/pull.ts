@@ -6,29 +6,40 @@ const PULLED = 8;
 const PULLERS = 16;
 /** The inbox of the puller that waits. */
 const WAITED = PULLED + 1;
-/** Messages a turn starts with, by batch size: more than a second of the bare claim takes. */
+/** Messages a turn starts with, by batch size: more than the bare claim takes in it. */
 const STOCK: Record<number, number> = { 1: 8_000, 10: 25_000, 100: 35_000 };
 
-/** Pull and acknowledge, and how soon a waiting puller gets what is sent; then over many archived rows and an old snapshot. */
+/** What a queue may have to live with. */
+interface Age {
+  label: string;
+  archived?: number;
+  /** Statistics as of an empty table: what the planner knows of a queue just before a burst. */
+  surprised?: boolean;
+}
+
+/** Pull and acknowledge, and how soon a waiting puller gets what is sent; then under what time does to a queue. */
 export const pull: Bench = {
   name: "pull",
   summary:
-    "16 pullers of 8 inboxes, pull + ack; old: 1 M archived messages (quick: 20 k) and a transaction open since the start",
+    "16 pullers of 8 inboxes; old: 1 M archived messages (quick: 20 k) and a transaction open since the start; " +
+    "burst: statistics of an empty table",
   async run(context) {
-    const young = await ageOf(context, "");
-    const old = await ageOf(context, ", old", context.quick ? 20_000 : 1_000_000);
+    const young = await ageOf(context, { label: "" });
+    const old = await ageOf(context, { label: ", old", archived: context.quick ? 20_000 : 1_000_000 });
+    const burst = await ageOf(context, { label: ", burst", surprised: true });
     const cases: Case[] = [];
-    for (const batch of [1, 10, 100]) {
-      const [plain, aged] = [await young.pulls(batch), await old.pulls(batch)];
-      cases.push(plain, { ...aged, yardsticks: [...aged.yardsticks, plain.measured] });
-    }
-    const [plain, aged] = [await young.wakes(), await old.wakes()];
-    cases.push(plain, { ...aged, yardsticks: [...aged.yardsticks, plain.measured] });
+    const add = (plain: Case, ...others: Case[]) => {
+      const against = others.map((other) => ({ ...other, yardsticks: [...other.yardsticks, plain.measured] }));
+      cases.push(plain, ...against);
+    };
+    for (const batch of context.quick ? [] : [1, 100]) add(await young.pulls(batch), await old.pulls(batch));
+    add(await young.pulls(10), await old.pulls(10), await burst.pulls(10));
+    add(await young.wakes(), await old.wakes());
     return measure(cases, context.rounds, context.progress);
   },
 };
 
-async function ageOf(context: Context, label: string, archived = 0) {
+async function ageOf(context: Context, { label, archived = 0, surprised = false }: Age) {
   context.progress(`filling${label}`);
   const database = await context.database();
   await fillInboxes(database, WAITED);
@@ -41,8 +52,13 @@ async function ageOf(context: Context, label: string, archived = 0) {
     await elder.query("select count(*) from cams.agent_inboxes");
   }
   const service = await context.service(database);
-  const stock = async (batch: number) =>
-    fillMessages(database, PULLED, Math.round((STOCK[batch] ?? 0) * Math.min(1, context.turnMs / 500)));
+  await database.sql("alter table cams.messages set (autovacuum_enabled = off)");
+  let known = surprised;
+  const stock = async (batch: number) => {
+    await fillMessages(database, PULLED, Math.round((STOCK[batch] ?? 0) * Math.min(1, context.turnMs / 500)));
+    if (!known) await database.sql("analyze cams.messages");
+    known = true;
+  };
 
   return {
     async pulls(batch: number): Promise<Case> {

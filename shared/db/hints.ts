@@ -129,7 +129,8 @@ export function createHints({ pool, client, log, lingerMs }: Dependencies): Hint
       waiting.set(topic, waiters.add(wakeUp));
       signal.addEventListener("abort", wakeUp, { once: true });
       try {
-        await (listener ??= listen());
+        listener ??= listen();
+        await listener;
         for (;;) {
           woken = false;
           // Lost while this one waits: listen again, and meanwhile go on by asking.
