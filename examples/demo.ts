@@ -105,7 +105,15 @@ async function story(): Promise<void> {
 
 async function startService(): Promise<void> {
   const ready = Promise.withResolvers<string>();
-  const env = { PORT: "0", CAMS_DATA_DIR: folder, LOG_LEVEL: "ERROR", DATABASE_URL: "", INSTANCE_CONNECTION_NAME: "" };
+  const env = {
+    PORT: "0",
+    CAMS_DATA_DIR: folder,
+    LOG_LEVEL: "ERROR",
+    DATABASE_URL: "",
+    INSTANCE_CONNECTION_NAME: "",
+    // As under npm, the service ends with its parent, should that be killed.
+    npm_lifecycle_event: "demo",
+  };
   const service = run("../scripts/start.ts", [], env, (line) => {
     const found = /^cams ready on (\S+)/.exec(line)?.[1];
     if (found) ready.resolve(found);

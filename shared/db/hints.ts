@@ -64,11 +64,21 @@ export function createHints({ pool, client, log, lingerMs }: Dependencies): Hint
     void send(payload);
   }
 
-  async function listen(): Promise<pg.Client | undefined> {
+  /** The listening connection, opened when there is none; undefined when it cannot be had now. */
+  function listening(): Promise<pg.Client | undefined> {
+    if (listener) return listener;
+    const opened = listen(() => {
+      if (listener === opened) listener = undefined;
+    });
+    listener = opened;
+    return opened;
+  }
+
+  async function listen(lost: () => void): Promise<pg.Client | undefined> {
     const connection = client();
     connection.on("error", (error) => {
       log.warning("listening connection lost", { error });
-      listener = undefined;
+      lost();
     });
     connection.on("notification", ({ payload = "" }) => {
       const [sender, ...topics] = payload.split("\n");
@@ -80,7 +90,7 @@ export function createHints({ pool, client, log, lingerMs }: Dependencies): Hint
       return connection;
     } catch (error) {
       log.warning("cannot listen for hints", { error });
-      listener = undefined;
+      lost();
       void connection.end().catch(() => {});
       return undefined;
     }
@@ -129,12 +139,11 @@ export function createHints({ pool, client, log, lingerMs }: Dependencies): Hint
       waiting.set(topic, waiters.add(wakeUp));
       signal.addEventListener("abort", wakeUp, { once: true });
       try {
-        listener ??= listen();
-        await listener;
+        await listening();
         for (;;) {
           woken = false;
           // Lost while this one waits: listen again, and meanwhile go on by asking.
-          listener ??= listen();
+          void listening();
           // Also right after listening began: what was sent in between was announced to nobody here.
           const found = await attempt();
           const left = end - performance.now();

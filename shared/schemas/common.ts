@@ -40,8 +40,12 @@ export const Timestamp = z.iso.datetime({ precision: 3 }).meta({
   example: "2026-11-21T10:00:00.000Z",
 });
 
-/** A time as a client may write it: RFC 3339 with any offset. */
-export const TimestampInput = z.iso.datetime({ offset: true }).meta({ description: "RFC 3339, any offset." });
+/** A time as a client may write it: RFC 3339 with any offset; passed on in UTC, which PostgreSQL reads in every case. */
+export const TimestampInput = z.iso
+  .datetime({ offset: true })
+  .refine((value) => /^(?!0000)\d{4}-/.test(new Date(value).toISOString()), "must be in the years 1 to 9999")
+  .transform((value) => new Date(value).toISOString())
+  .meta({ description: "RFC 3339, any offset." });
 
 /** A UUID of any version: ids made here are UUIDv7. */
 export const Uuid = z.guid().transform((value) => value.toLowerCase());
