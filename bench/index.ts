@@ -1,7 +1,10 @@
+import { coldStart } from "./cold-start.ts";
+import { heartbeat } from "./heartbeat.ts";
 import { lookup } from "./lookup.ts";
 import { pull } from "./pull.ts";
 import { send } from "./send.ts";
 import type { Bench } from "./support/bench.ts";
+import { sweep } from "./sweep.ts";
 
 /** Every hot path that is measured. */
-export const benches: readonly Bench[] = [lookup, send, pull];
+export const benches: readonly Bench[] = [lookup, send, pull, heartbeat, sweep, coldStart];

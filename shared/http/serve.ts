@@ -212,7 +212,7 @@ function answerOf(problem: Problem, requestId: string): Answer {
 
 function send(res: ServerResponse, requestId: string, { status, headers, body }: Answer, closing: boolean): void {
   if (res.headersSent || res.destroyed) return;
-  const content = body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body);
+  const content = body === undefined ? undefined : typeof body === "string" ? body : `${JSON.stringify(body)}\n`;
   if (closing) res.setHeader("Connection", "close");
   res.writeHead(status, {
     ...(content !== undefined && { "Content-Type": JSON_TYPE, "Content-Length": Buffer.byteLength(content) }),

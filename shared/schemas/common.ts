@@ -42,7 +42,7 @@ export const Timestamp = z.iso.datetime({ precision: 3 }).meta({
 
 /** A time as a client may write it: RFC 3339 with any offset; passed on in UTC, which PostgreSQL reads in every case. */
 export const TimestampInput = z.iso
-  .datetime({ offset: true })
+  .datetime({ offset: true, abort: true })
   .refine((value) => /^(?!0000)\d{4}-/.test(new Date(value).toISOString()), "must be in the years 1 to 9999")
   .transform((value) => new Date(value).toISOString())
   .meta({ description: "RFC 3339, any offset." });

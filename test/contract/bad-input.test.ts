@@ -5,7 +5,7 @@ import type { Endpoint } from "../../shared/http/endpoint.ts";
 import { type Call, casesOf, kitFor, pathOf } from "../support/cases/index.ts";
 import type { Answer } from "../support/client.ts";
 import { useService } from "../support/service.ts";
-import { mutationsOf } from "./nasty.ts";
+import { mutationsOf, trickedBodies, trickedTexts } from "./nasty.ts";
 import { tablesOf } from "./tables.ts";
 import { ask } from "./wire.ts";
 
@@ -40,6 +40,19 @@ async function neverBreaks<T>(
 }
 
 describe.each(named(endpoints.filter(({ method }) => method !== "GET")))("%s", (_, endpoint) => {
+  test("no 5xx to any trick in any place of its body", async () => {
+    const call = await casesOf(endpoint).success(kit);
+    const before = await tablesOf(service);
+    const statuses = await inTurns(trickedBodies(endpoint), async (mutate) => {
+      const text = mutate(call.body ?? {});
+      const { status } = await service.raw(endpoint.method, pathOf(endpoint, call), text, json);
+      expect(status, text).toBeLessThan(500);
+      return status;
+    });
+    expect(statuses.length).toBeGreaterThan(60);
+    if (statuses.every((status) => status >= 400)) expect(await tablesOf(service)).toEqual(before);
+  });
+
   test("no 5xx to a right body that was made wrong", async () => {
     await neverBreaks(endpoint, mutationsOf(endpoint), endpoint.body ? 100 : 20, (call, mutate) =>
       service.raw(endpoint.method, pathOf(endpoint, call), mutate(call.body ?? {}), json),
@@ -122,6 +135,19 @@ describe.each(named(endpoints))("%s", (_, endpoint) => {
     });
   });
 
+  test("no 5xx to any trick in any parameter", async () => {
+    const call = await casesOf(endpoint).success(kit);
+    const query = (endpoint.query as { shape?: object } | undefined)?.shape ?? {};
+    const calls = trickedTexts.flatMap((text) => [
+      ...Object.keys(query).map((name) => ({ ...call, query: { ...call.query, [name]: text } })),
+      ...Object.keys(call.params ?? {}).map((name) => ({ ...call, params: { ...call.params, [name]: text } })),
+    ]);
+    await inTurns(calls, async (call) => {
+      const answer = await send(call, pathOf(endpoint, call));
+      expect(answer.status, pathOf(endpoint, call)).toBeLessThan(500);
+    });
+  });
+
   test("no 5xx to garbage in its query", async () => {
     const names = Object.keys((endpoint.query as { shape?: object } | undefined)?.shape ?? {});
     const parameter = fc.tuple(fc.oneof(fc.constantFrom("x", "__proto__", ...names), segments), fc.boolean(), segments);
@@ -132,3 +158,14 @@ describe.each(named(endpoints))("%s", (_, endpoint) => {
     });
   });
 });
+
+/** Does it to all, eight at a time. */
+async function inTurns<T, R>(inputs: T[], act: (input: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  const left = [...inputs];
+  const worker = async () => {
+    for (let input = left.shift(); input !== undefined; input = left.shift()) results.push(await act(input));
+  };
+  await Promise.all(Array.from({ length: 8 }, worker));
+  return results;
+}

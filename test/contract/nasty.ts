@@ -86,13 +86,36 @@ const value: fc.Arbitrary<unknown> = fc.oneof(
   { weight: 2, arbitrary: fc.jsonValue({ maxDepth: 3 }) },
 );
 
+/** Every trick in every place that an endpoint's body has. */
+export function trickedBodies(endpoint: Endpoint): Mutation[] {
+  return [[], ...placesIn(endpoint)].flatMap((at) =>
+    tricks.map((trick) => (body) => toText(put(body, at, trick)) ?? ""),
+  );
+}
+
+/** Page tokens of no list: what they hold has the right form for one of them, or nearly. */
+const cursors = [
+  ...[
+    '["0000-01-01T00:00:00.000Z","x"]',
+    '["2026-01-01T00:00:00.000Z","\\u0000"]',
+    '["2026-01-01T00:00:00.000Z","\\ud800"]',
+  ],
+  ...['["9999-12-31T23:59:59.999Z",""]', '["2026-01-01T00:00:00.000Z"]', '["ffffffff-ffff-ffff-ffff-ffffffffffff"]'],
+  ...["[9007199254740991]", "[-9007199254740991]", "[1e999]", "[0.5]", "[null]", "[]", "{}", "null", '"x"', "[[[1]]]"],
+].map((text) => Buffer.from(text).toString("base64url"));
+
+/** Every trick that is text or a number, as a value in a path or a query. */
+export const trickedTexts = tricks
+  .filter(({ text }) => !/^[[{]/.test(text))
+  .map(({ text }) => (text.startsWith('"') ? (JSON.parse(text) as string).toWellFormed() : text))
+  .concat(cursors);
+
 /** Turns a right body into the text of one that is wrong in most cases. */
 export type Mutation = (body: unknown) => string;
 
 /** Mutations of an endpoint's body, of every place that its schema knows. */
-export function mutationsOf({ body: schema }: Endpoint): fc.Arbitrary<Mutation> {
-  const places = schema ? placesOf(z.toJSONSchema(schema, { io: "input", unrepresentable: "any" })) : [];
-  const place = fc.constantFrom([], ...places);
+export function mutationsOf(endpoint: Endpoint): fc.Arbitrary<Mutation> {
+  const place = fc.constantFrom([], ...placesIn(endpoint));
   const edit = fc.oneof(
     { weight: 6, arbitrary: fc.record({ at: place, value }) },
     { weight: 1, arbitrary: fc.record({ at: place, value: fc.constant(undefined) }) },
@@ -107,6 +130,10 @@ export function mutationsOf({ body: schema }: Endpoint): fc.Arbitrary<Mutation> 
     const edited = edits.reduce((result, { at, value }) => put(result, at, value), body);
     return toText(edited) ?? "";
   });
+}
+
+function placesIn({ body }: Endpoint): string[][] {
+  return body ? placesOf(z.toJSONSchema(body, { io: "input", unrepresentable: "any" })) : [];
 }
 
 interface Schema {

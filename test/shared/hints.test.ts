@@ -29,9 +29,10 @@ function hintsOfAProcess(lingerMs = 0) {
     const connection = new pg.Client({ connectionString: database.url, application_name: "listener" });
     const connect = connection.connect.bind(connection);
     connection.connect = (async () => {
-      await connect();
+      const connected = await connect();
       listeners += 1;
       connection.once("end", () => (listeners -= 1));
+      return connected;
     }) as typeof connection.connect;
     return connection;
   };
