@@ -89,8 +89,9 @@ async function call(method: string, path: string, body?: unknown): Promise<Body>
     method,
     ...(body !== undefined && { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
     signal: AbortSignal.timeout(40_000),
-  }).catch(({ message, cause }: Error & { cause?: { code?: string } }) => {
-    throw new Error(`${service} does not answer (${cause?.code ?? message}): is the service running, CAMS_URL right?`);
+  }).catch(({ message, cause }: Error & { cause?: { code?: string; message?: string } }) => {
+    const reason = cause?.message || cause?.code || message;
+    throw new Error(`${service} does not answer (${reason}): is the service running, CAMS_URL right?`);
   });
   const answer = (await response.json().catch(() => ({}))) as Body;
   if (response.ok) return answer;

@@ -1,12 +1,11 @@
 // Two agents talk, one of them dies and comes back, and no message is lost: `npm run demo`.
 // The service runs on a free port, with data of its own that are thrown away at the end.
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
+import { elapsed, seconds, tell, title } from "./demo/print.ts";
+import { endAll, type Running, run } from "./demo/processes.ts";
 
 interface Inbox {
   status: string;
@@ -32,17 +31,8 @@ interface Transition {
   reason?: string;
 }
 
-interface Running {
-  /** Resolves to the exit code, or the signal. */
-  ended: Promise<number | string>;
-  end(signal: NodeJS.Signals): Promise<number | string>;
-}
-
 const HEARTBEAT_SECONDS = "5";
 const [ana, ben, me] = ["ana@example", "ben@example", "demo@example"];
-const start = performance.now();
-const running = new Set<Running>();
-const serviceOutput: string[] = [];
 const trouble = Promise.withResolvers<never>();
 let url = "";
 
@@ -51,9 +41,8 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
 process.stdout.on("error", trouble.reject);
 const folder = await mkdtemp(join(tmpdir(), "cams-demo-"));
 const fault = await Promise.race([story(), trouble.promise]).catch((error: Error) => error);
-// The service last: the agents still have something to tell it.
-for (const child of [...running].reverse()) await child.end("SIGTERM");
-await rm(folder, { recursive: true, force: true });
+await endAll(folder);
+await rm(folder, { recursive: true, force: true, maxRetries: 10 });
 if (fault) console.error(`demo failed: ${fault.message}`);
 process.exit(fault ? 1 : 0);
 
@@ -100,11 +89,10 @@ async function story(): Promise<void> {
     expect((await agent.end("SIGTERM")) === 0, `${address} exits with code 0`);
     await healthBecomes(address, "UNHEALTHY");
   }
-  title(`All as it should be, in ${seconds(performance.now() - start)}`);
+  title(`All as it should be, in ${elapsed()}`);
 }
 
 async function startService(): Promise<void> {
-  const ready = Promise.withResolvers<string>();
   const env = {
     PORT: "0",
     CAMS_DATA_DIR: folder,
@@ -114,17 +102,18 @@ async function startService(): Promise<void> {
     // As under npm, the service ends with its parent, should that be killed.
     npm_lifecycle_event: "demo",
   };
-  const service = run("../scripts/start.ts", [], env, (line) => {
-    const found = /^cams ready on (\S+)/.exec(line)?.[1];
-    if (found) ready.resolve(found);
-    else if (!url) serviceOutput.push(line);
+  const faults: string[] = [];
+  const service = run("../../scripts/start.ts", [], env, (line) => {
+    const ready = /^cams ready on (\S+)/.exec(line)?.[1];
+    if (ready) url = ready;
+    else if (/^cams cannot|ERROR|ALERT/.test(line)) faults.push(line);
   });
-  service.ended.then((code) => trouble.reject(new Error(`the service ended (${code}): ${serviceOutput.join(" ")}`)));
-  url = await ready.promise;
+  service.ended.then((code) => trouble.reject(new Error(`the service ended (${code}) ${faults.join(" ")}`)));
+  await until("the service is ready", 50, async () => url || undefined);
 }
 
 function startAgent(address: string): Running {
-  const agent = run("echo-agent.ts", [address], { CAMS_URL: url, HEARTBEAT_SECONDS }, tell);
+  const agent = run("../echo-agent.ts", [address], { CAMS_URL: url, HEARTBEAT_SECONDS }, tell);
   agent.ended.then(
     (code) => code !== 0 && code !== "SIGKILL" && trouble.reject(new Error(`${address} ended (${code})`)),
   );
@@ -132,29 +121,8 @@ function startAgent(address: string): Running {
 }
 
 async function ask(address: string, question: string): Promise<void> {
-  const { ended } = run("ask.ts", [address, question], { CAMS_URL: url }, tell);
+  const { ended } = run("../ask.ts", [address, question], { CAMS_URL: url }, tell);
   expect((await ended) === 0, `${address} replies`);
-}
-
-function run(script: string, args: string[], env: Record<string, string>, onLine: (line: string) => void): Running {
-  const child = spawn(process.execPath, [join(import.meta.dirname, script), ...args], {
-    env: { ...process.env, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  for (const stream of [child.stdout, child.stderr]) createInterface(stream).on("line", onLine);
-  const it: Running = {
-    ended: once(child, "close").then(([code, signal]) => {
-      running.delete(it);
-      return code ?? signal;
-    }),
-    end(signal) {
-      child.kill(signal);
-      const patience = setTimeout(() => child.kill("SIGKILL"), 15_000);
-      return it.ended.finally(() => clearTimeout(patience));
-    },
-  };
-  running.add(it);
-  return it;
 }
 
 async function send(recipientAddress: string, text: string): Promise<string> {
@@ -259,18 +227,4 @@ async function until<T>(what: string, everyMs: number, look: () => Promise<T | u
 
 function expect(isSo: boolean, what: string): void {
   if (!isSo) throw new Error(`not so: ${what}`);
-}
-
-function title(text: string): void {
-  console.log(`\n── ${text}`);
-}
-
-function tell(line: string): void {
-  // Ids made in one minute differ at their end only.
-  const short = line.replace(/[0-9a-f]{8}-[0-9a-f-]{21}([0-9a-f]{6})/g, "…$1");
-  console.log(`${seconds(performance.now() - start).padStart(7)}  ${short}`);
-}
-
-function seconds(milliseconds: number): string {
-  return `${(milliseconds / 1000).toFixed(2)} s`;
 }

@@ -149,7 +149,7 @@ async function callOnce(method: string, path: string, body: unknown, waitSeconds
     };
   } catch (error) {
     const { message, cause } = error as Error & { cause?: { code?: string; message?: string } };
-    const detail = `${service} does not answer (${cause?.code ?? cause?.message ?? message})`;
+    const detail = `${service} does not answer (${cause?.message || cause?.code || message})`;
     return { status: 0, retryAfterSeconds: 0, replayed: false, body: { detail } };
   }
 }

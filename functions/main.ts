@@ -1,4 +1,5 @@
 import type { Server } from "node:http";
+import { setImmediate } from "node:timers/promises";
 import { http } from "@google-cloud/functions-framework";
 import { ConfigError, readConfig, targetOf } from "../shared/config.ts";
 import type { Endpoint } from "../shared/http/endpoint.ts";
@@ -52,13 +53,17 @@ async function start(server: Server): Promise<void> {
     console.error((error as Error).message);
     process.exit(1);
   }
-  // In the place of the framework's own listeners, which answer what is in flight with 500.
+  // The framework is told that its server listens after us, and only then registers its own listeners, which answer
+  // what is in flight with 500: ours take their place.
+  await setImmediate();
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.removeAllListeners(signal);
+    const theirs = process.listeners(signal);
     process.once(signal, async () => {
       await (await app()).close(server);
       process.exit(0);
     });
+    // Theirs go when ours is there: with no listener in between, a signal that has just arrived would be lost.
+    for (const listener of theirs) process.off(signal, listener);
   }
 }
 

@@ -166,6 +166,7 @@ END) stored,
 CREATE INDEX messages_claim ON cams.messages USING btree (recipient_address, blocked, rank_at, seq);
 CREATE INDEX messages_ended_heads ON cams.messages USING btree (recipient_address, ends_at) WHERE ((ordering_key IS NOT NULL) AND (NOT blocked));
 CREATE INDEX messages_ends ON cams.messages USING btree (ends_at);
+CREATE INDEX messages_ends_blocked ON cams.messages USING btree (ends_at) WHERE blocked;
 CREATE INDEX messages_line ON cams.messages USING btree (recipient_address, ordering_key, seq) WHERE (ordering_key IS NOT NULL);
 CREATE UNIQUE INDEX messages_one_head_per_line ON cams.messages USING btree (recipient_address, ordering_key) WHERE ((ordering_key IS NOT NULL) AND (NOT blocked));
 CREATE TRIGGER messages_advance_line AFTER DELETE ON cams.messages FOR EACH ROW WHEN (((old.ordering_key IS NOT NULL) AND (NOT old.blocked))) EXECUTE FUNCTION advance_message_line();

@@ -68,14 +68,14 @@ export class ConfigError extends Error {}
 export function readConfig(env: Record<string, string | undefined> = process.env): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ""));
   const parsed = environment.safeParse(given);
-  const faults = parsed.success
-    ? contradictions(parsed.data)
-    : parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+  const wrong = parsed.error?.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`) ?? [];
+  const faults = [...wrong, ...contradictions(given)];
   if (!parsed.success || faults.length > 0) throw new ConfigError(`configuration: ${faults.join("; ")}`);
   return Object.freeze(parsed.data);
 }
 
-function contradictions(config: Config): string[] {
+function contradictions(config: Record<string, string | undefined>): string[] {
+  const { AUTH_MODE = "none" } = config;
   const faults: string[] = [];
   const onCloudRun = config.K_SERVICE !== undefined;
   if (!config.DATABASE_URL && !config.INSTANCE_CONNECTION_NAME)
@@ -84,7 +84,7 @@ function contradictions(config: Config): string[] {
     faults.push("DATABASE_URL and INSTANCE_CONNECTION_NAME exclude each other");
   if (config.INSTANCE_CONNECTION_NAME && !config.DB_USER)
     faults.push("DB_USER must be set with INSTANCE_CONNECTION_NAME");
-  if (onCloudRun && config.AUTH_MODE === "none") faults.push("AUTH_MODE: none is refused on Cloud Run");
+  if (onCloudRun && AUTH_MODE === "none") faults.push("AUTH_MODE: none is refused on Cloud Run");
   return faults;
 }
 

@@ -14,10 +14,12 @@ const INTERVAL_MS = 60_000;
 const VACUUM_EVERY_MS = 60_000;
 const BATCH = 500;
 
-/** What reports left behind: share of updates in place, and bytes after each quarter of them. */
+/** What is there after a quarter, a half … of the reports: updates so far, those in place among them, and bytes. */
 interface Traces {
+  updates: number;
   hot: number;
-  sizes: { table: number; index: number }[];
+  table: number;
+  index: number;
 }
 
 /**
@@ -30,7 +32,7 @@ export async function simulateReports(
   inboxes: number,
   perInterval: number,
   passes: number,
-): Promise<Traces> {
+): Promise<Traces[]> {
   await database.sql("alter table cams.agent_inboxes set (autovacuum_enabled = off)");
   const config = readConfig({ DATABASE_URL: database.url, DB_POOL_SIZE: "1", LOG_LEVEL: "ERROR" });
   const log = createLogger({ level: config.LOG_LEVEL, transport: "console", format: "json" });
@@ -43,7 +45,7 @@ export async function simulateReports(
   const cadence = INTERVAL_MS / perInterval;
   const start = Date.now();
   let vacuumed = start;
-  const sizes: Traces["sizes"] = [];
+  const traces: Traces[] = [];
   for (let pass = 1; pass <= passes; pass++) {
     for (let first = 1; first <= inboxes; first += BATCH) {
       const due = start + (pass + first / inboxes + (Math.random() - 0.5) / 5) * cadence;
@@ -55,21 +57,23 @@ export async function simulateReports(
       await database.sql("vacuum cams.agent_inboxes");
       vacuumed = now;
     }
-    if (pass % Math.floor(passes / 4) === 0) sizes.push(await sizesOf(database));
+    if (pass % Math.floor(passes / 4) === 0) {
+      // A session tells its counts now and then only, unless told to.
+      await pool.query("select pg_stat_force_next_flush()");
+      traces.push(await tracesOf(database));
+    }
   }
-  // A session's counts reach the shared statistics at its end at the latest.
   await hints.close();
   await close();
-  const [row] = await database.sql<{ hot: number }>(
-    "select n_tup_hot_upd::float8 / n_tup_upd as hot from pg_stat_user_tables where relname = 'agent_inboxes'",
-  );
-  return { hot: row?.hot ?? Number.NaN, sizes };
+  return traces;
 }
 
-async function sizesOf(database: BenchDatabase) {
-  const [row] = await database.sql<{ table: number; index: number }>(
-    `select pg_table_size('cams.agent_inboxes')::float8 as table,
-       pg_relation_size('cams.agent_inboxes_sweep')::float8 as index`,
+async function tracesOf(database: BenchDatabase): Promise<Traces> {
+  const [row] = await database.sql<Traces>(
+    `select n_tup_upd::float8 as updates, n_tup_hot_upd::float8 as hot, pg_table_size(relid)::float8 as table,
+       pg_relation_size('cams.agent_inboxes_sweep')::float8 as index
+     from pg_stat_user_tables where relid = 'cams.agent_inboxes'::regclass`,
   );
-  return row ?? { table: 0, index: 0 };
+  if (!row) throw new Error("the table has no statistics");
+  return row;
 }

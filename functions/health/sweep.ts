@@ -38,11 +38,11 @@ export const healthSweep = defineEndpoint({
         seen = marked.seen;
       }
     }
-    for (let moved = SLICE; moved === SLICE && mayGoOn(); ) {
-      const { expired, deadLettered } = await repo.messages.archiveEnded(SLICE);
-      swept.expired += expired;
-      swept.deadLettered += deadLettered;
-      moved = expired + deadLettered;
+    for (let more = true; more && mayGoOn(); ) {
+      const archived = await repo.messages.archiveEnded(SLICE);
+      swept.expired += archived.expired;
+      swept.deadLettered += archived.deadLettered;
+      more = archived.more;
     }
     services.metrics.message("EXPIRED", swept.expired);
     services.metrics.message("DEAD_LETTERED", swept.deadLettered);

@@ -6,6 +6,8 @@ export const inboxesRegister = defineEndpoint({
   method: "POST",
   path: "/v1/agent-inboxes",
   summary: "Register the inbox of an agent",
+  description:
+    "A taken address is refused and nothing of it changes: an agent that starts again with other settings updates them.",
   role: "agent",
   body: InboxRegistration,
   status: 201,

@@ -1,16 +1,15 @@
-import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import type { z } from "zod";
 import { type Fault, Problem } from "../errors.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { faultsOf } from "./faults.ts";
+import { MAX_FAULTS, parseJson, pointer } from "./json.ts";
 import type { Match } from "./route.ts";
 
 /** Most bytes of a body. */
 export const MAX_BODY_BYTES = 1024 * 1024;
 /** Over the limit it is read on, unseen, to this size, so that the sender reaches its end and reads the answer. */
 const MAX_DRAINED_BYTES = 16 * MAX_BODY_BYTES;
-/** Deepest nesting of a body: far below what a JSON parser's stack bears, far above what anybody writes. */
-const MAX_DEPTH = 64;
 
 /** A body as it came and as it was read. */
 export interface Body {
@@ -34,7 +33,7 @@ export async function readBody(req: IncomingMessage & { rawBody?: Buffer }): Pro
     throw new Problem("unsupported_media_type", "Send the body with Content-Type: application/json.");
   if (encoding !== undefined && encoding !== "identity")
     throw new Problem("unsupported_media_type", "Send the body without Content-Encoding.");
-  return { bytes, json: parse(bytes) };
+  return { bytes, json: parseJson(bytes) };
 }
 
 function collect(req: IncomingMessage, tooLarge: boolean): Promise<Buffer | undefined> {
@@ -51,41 +50,9 @@ function collect(req: IncomingMessage, tooLarge: boolean): Promise<Buffer | unde
   });
 }
 
-function parse(bytes: Buffer): unknown {
-  if (!isUtf8(bytes)) throw new Problem("malformed_json", "The body is not UTF-8.");
-  let json: unknown;
-  try {
-    json = JSON.parse(bytes.toString());
-  } catch (cause) {
-    const position = /position (\d+)/.exec((cause as Error).message)?.[1];
-    const where = position === undefined ? "it ends too early" : `at character ${position}`;
-    throw new Problem("malformed_json", `The body is not JSON: ${where}.`, { cause });
-  }
-  if (isDeeper(json, MAX_DEPTH)) {
-    const errors = [{ pointer: "", message: `must not be nested deeper than ${MAX_DEPTH} levels` }];
-    throw new Problem("invalid_request", "The body is nested too deeply.", { errors });
-  }
-  return json;
-}
-
-/** Level by level, not by recursion: the depth is the caller's to choose. */
-function isDeeper(value: unknown, limit: number): boolean {
-  let level = [value];
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth > limit) return true;
-    const next: unknown[] = [];
-    for (const item of level) {
-      if (typeof item !== "object" || item === null) continue;
-      for (const child of Object.values(item)) if (typeof child === "object" && child !== null) next.push(child);
-    }
-    level = next;
-  }
-  return false;
-}
-
 /**
  * Parses path, query and body by the endpoint's schemas.
- * @throws Problem invalid_request with all faults at once
+ * @throws Problem invalid_request with all faults at once, up to 100
  */
 export function parseRequest(endpoint: Endpoint, match: Match, search: string, body: Body | undefined) {
   const faults: Fault[] = [];
@@ -93,7 +60,7 @@ export function parseRequest(endpoint: Endpoint, match: Match, search: string, b
     if (!schema) return undefined;
     const parsed = schema.safeParse(value);
     if (parsed.success) return parsed.data;
-    faults.push(...parsed.error.issues.flatMap(faultsOf));
+    for (const issue of parsed.error.issues) for (const fault of faultsOf(issue)) faults.push(fault);
     return undefined;
   };
   const params = parse(endpoint.params, match.params);
@@ -105,7 +72,7 @@ export function parseRequest(endpoint: Endpoint, match: Match, search: string, b
     const [first] = faults;
     const detail = `${first?.pointer ? `${first.pointer} ` : ""}${first?.message}`;
     const more = faults.length > 1 ? ` (and ${faults.length - 1} more)` : "";
-    throw new Problem("invalid_request", `${detail}${more}`, { errors: faults });
+    throw new Problem("invalid_request", `${detail}${more}`, { errors: faults.slice(0, MAX_FAULTS) });
   }
   return { params, query, body: parsedBody };
 }
@@ -133,15 +100,4 @@ function readQuery(search: string, faults: Fault[]): Record<string, string> {
 function refuseQuery(search: string, faults: Fault[]): undefined {
   for (const name of Object.keys(readQuery(search, faults)))
     faults.push({ pointer: pointer([name]), message: "is not a parameter here" });
-}
-
-function faultsOf(issue: z.core.$ZodIssue): Fault[] {
-  if (issue.code === "unrecognized_keys")
-    return issue.keys.map((key) => ({ pointer: pointer([...issue.path, key]), message: "is not a field here" }));
-  const missing = issue.code === "invalid_type" && issue.message.endsWith("received undefined");
-  return [{ pointer: pointer(issue.path), message: missing ? "is required" : issue.message }];
-}
-
-function pointer(path: readonly PropertyKey[]): string {
-  return path.map((key) => `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1").toWellFormed()}`).join("");
 }

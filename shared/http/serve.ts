@@ -75,7 +75,7 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
 
     await runWithContext(context, async () => {
       try {
-        const [path = "", search = ""] = splitOnce(req.url ?? "/", "?");
+        const [path = "", search = ""] = splitOnce(originForm(req.url ?? "/"), "?");
         const match = route(req.method ?? "GET", path);
         context.functionName = match.endpoint.name;
         const { timeoutSeconds } = match.endpoint.runtime;
@@ -221,6 +221,11 @@ function send(res: ServerResponse, requestId: string, { status, headers, body }:
     "Cache-Control": "no-store",
   });
   res.end(content);
+}
+
+/** The target without scheme and host, which a proxy may send too (RFC 9112, 3.2.2). */
+function originForm(target: string): string {
+  return target.startsWith("/") ? target : target.replace(/^https?:\/\/[^/?]*/i, "");
 }
 
 function splitOnce(text: string, by: string): [string, string] {

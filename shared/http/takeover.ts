@@ -15,6 +15,8 @@ const KEEP_ALIVE_MS = 65_000;
 export function takeOver(server: Server, handler: RequestHandler): void {
   server.removeAllListeners("request");
   server.on("request", handler);
+  // An expectation nobody knows may be passed over (RFC 9110, 10.1.1); Node would answer 417 without a body.
+  server.on("checkExpectation", handler);
   server.removeAllListeners("clientError");
   server.on("clientError", refuseUnreadable);
   server.keepAliveTimeout = KEEP_ALIVE_MS;
@@ -40,10 +42,15 @@ function isExpress(listener: unknown): boolean {
   return typeof listener === "function" && "handle" in listener && "settings" in listener;
 }
 
+const STATUS_OF: Record<string, string> = {
+  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
+};
+
 /** What is no HTTP at all, or has endless headers, gets a problem too. */
 function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
   if (!socket.writable || error.code === "ECONNRESET") return void socket.destroy();
-  const status = error.code === "HPE_HEADER_OVERFLOW" ? "431 Request Header Fields Too Large" : "400 Bad Request";
+  const status = STATUS_OF[error.code ?? ""] ?? "400 Bad Request";
   const requestId = randomUUID();
   const problem = new Problem("invalid_request", "The request is not HTTP that can be read.").toBody(requestId);
   const body = JSON.stringify({ ...problem, status: Number(status.slice(0, 3)) });

@@ -75,6 +75,17 @@ export function health({ db, now }: Context) {
               select from cams.messages m
               where m.recipient_address = i.ai_agent_address and not m.blocked and m.rank_at <= ${now} + interval '180 s'
                 and m.available_at <= ${now} and m.ends_at > ${now}
+            ) or exists (
+              -- Behind the head of an ordering key that has ended, which the pull clears away.
+              select from cams.messages head, lateral (
+                select m.available_at from cams.messages m
+                where m.recipient_address = head.recipient_address and m.ordering_key = head.ordering_key
+                  and m.seq > head.seq and m.ends_at > ${now}
+                order by m.seq
+                limit 1
+              ) next
+              where head.recipient_address = i.ai_agent_address and head.ordering_key is not null and not head.blocked
+                and head.ends_at <= ${now} and next.available_at <= ${now}
             ) as "hasMessages"`,
       );
     },

@@ -1,17 +1,20 @@
 import { z } from "zod";
-import type { Database } from "../db/database.ts";
 import { type Sql, sql } from "../db/sql.ts";
 import { inboxNotFound, Problem } from "../errors.ts";
 import { MAX_HEAD_START_SECONDS } from "../rules/priority.ts";
 import { PulledMessage } from "../schemas/message.ts";
 import type { Context } from "./index.ts";
 import { pulledMessage } from "./message-rows.ts";
+import { messages } from "./messages.ts";
 
 interface Claim {
   maxMessages: number;
   leaseSeconds: number;
 }
 
+/** Ended messages moved out of the way at a time, and how often before a claim answers with what it finds. */
+const SLICE = 1000;
+const MOST_SLICES = 10;
 /** Most messages that `remaining` counts. */
 const COUNTED = 100;
 
@@ -36,17 +39,17 @@ interface Claimed {
  * Leases up to `maxMessages` in rank order. What it answers, it has leased.
  * @throws Problem inbox_not_found, inbox_inactive, inbox_not_pulled
  */
-export function claiming({ db, now, transaction }: Context) {
+export function claiming(context: Context) {
+  const { db, now } = context;
+
   return async function claim(address: string, given: Claim): Promise<Claimed> {
-    const claimed = claimedOf(address, await claimOnce(db, address, given));
-    const left = given.maxMessages - claimed.messages.length;
-    if (!claimed.stuck || left === 0) return claimed;
-    // The head of an ordering key has ended and no sweep came by yet: the next of its line is due already.
-    return transaction(async (repo, db) => {
-      await repo.messages.archiveEnded(1000, address);
-      const more = claimedOf(address, await claimOnce(db, address, { ...given, maxMessages: left }));
-      return { ...more, messages: [...claimed.messages, ...more.messages] };
-    });
+    const claimed = claimedOf(address, await claimOnce(address, given, false));
+    if (!claimed.stuck) return claimed;
+    // The head of an ordering key has ended and no sweep came by yet: the next of its line is due already, and may
+    // rank before all others.
+    for (let slice = 0, more = true; more && slice < MOST_SLICES; slice++)
+      more = (await messages(context).archiveEnded(SLICE, address)).more;
+    return claimedOf(address, await claimOnce(address, given, true));
   };
 
   /** Due now: free of its ordering key, not waiting, not ended. A rank further ahead than LOW's is not due. */
@@ -57,17 +60,24 @@ export function claiming({ db, now, transaction }: Context) {
     and m.available_at <= ${now} and m.ends_at > ${now}`;
   }
 
-  async function claimOnce(db: Database, address: string, { maxMessages, leaseSeconds }: Claim) {
+  async function claimOnce(address: string, { maxMessages, leaseSeconds }: Claim, evenIfStuck: boolean) {
     return db.many(
       "leases.claim",
       ClaimRow,
       sql`
-        with inbox as materialized (
+        with line as materialized (
+          select exists (
+            select from cams.messages m
+            where m.recipient_address = ${address} and m.ordering_key is not null and not m.blocked
+              and m.ends_at <= ${now}
+          ) as stuck
+        ), inbox as materialized (
           -- Shared with other pulls, against quarantine and change of destination; only taken when there is work, so
           -- that an idle agent's polling writes nothing.
-          select i.max_delivery_attempts from cams.agent_inboxes i
+          select i.max_delivery_attempts from cams.agent_inboxes i, line
           where i.ai_agent_address = ${address} and i.admin_status = 'ACTIVE' and i.quarantined_at is null
             and i.inbox_destination_type = 'PULL_QUEUE'
+            and (${evenIfStuck}::boolean or not line.stuck)
             and exists (select from cams.messages m where ${due(address)})
           for share of i
         ), due as materialized (
@@ -90,19 +100,14 @@ export function claiming({ db, now, transaction }: Context) {
           returning m.*
         )
         select i.admin_status as "adminStatus", i.quarantined_at is not null as quarantined,
-          i.inbox_destination_type = 'PULL_QUEUE' as pulled,
-          exists (
-            select from cams.messages m
-            where m.recipient_address = ${address} and m.ordering_key is not null and not m.blocked
-              and m.ends_at <= ${now}
-          ) as stuck,
+          i.inbox_destination_type = 'PULL_QUEUE' as pulled, line.stuck,
           greatest((
             select count(*) from (
               select from cams.messages m where ${due(address)} limit ${COUNTED + maxMessages}::int
             ) counted
           ) - (select count(*) from m), 0) as remaining,
           ${pulledMessage(now)}
-        from cams.agent_inboxes i left join m on true
+        from line, cams.agent_inboxes i left join m on true
         where i.ai_agent_address = ${address}
         order by m.rank_at, m.seq`,
     );

@@ -13,18 +13,35 @@ export function leases(context: Context) {
   const { db, now, hints } = context;
   const announce = (address: string) => db.afterCommit(() => hints.publish(inboxTopic(address)));
 
-  /** CTE `held`: the rows whose lease the caller holds, locked in key order; a lapsed lease proves nothing. */
-  const held = (address: string, given: Lease[]): Sql => sql`
+  const tokens = (given: Lease[]): Sql => sql`
     tokens as materialized (
       select * from unnest(${given.map((lease) => lease.messageId)}::uuid[], ${given.map((lease) => lease.token)}::uuid[])
         as t (message_id, lease_token)
-    ), held as materialized (
+    )`;
+
+  /** CTE `held`: the rows whose lease the caller holds, locked in order of arrival, as everywhere; a lapsed lease proves nothing. */
+  const held = (address: string, given: Lease[]): Sql => sql`
+    ${tokens(given)}, held as materialized (
       select m.message_id, m.last_attempt
       from tokens t join cams.messages m on m.message_id = t.message_id
       where m.lease_token = t.lease_token and m.recipient_address = ${address} and m.available_at > ${now}
-      order by m.message_id
+      order by m.seq
       for update of m
     )`;
+
+  async function acknowledgedBefore(address: string, given: Lease[]): Promise<string[]> {
+    const rows = await db.many(
+      "leases.acknowledged_before",
+      z.object({ leaseToken: z.string() }),
+      sql`
+        with ${tokens(given)}
+        select a.message_id || '.' || a.lease_token as "leaseToken"
+        from tokens t join cams.message_archive a on a.message_id = t.message_id and a.lease_token = t.lease_token
+        where a.recipient_address = ${address} and a.status = 'ACKNOWLEDGED'
+          and a.finished_at >= cams.uuid7_time(t.message_id)`,
+    );
+    return rows.map(({ leaseToken }) => leaseToken);
+  }
 
   return {
     claim: claiming(context),
@@ -42,22 +59,18 @@ export function leases(context: Context) {
           with ${held(address, leasesOf(leaseTokens))}, ending as (
             select message_id from held
           ), ${finish(now, { status: sql`'ACKNOWLEDGED'`, outcome: sql`'ACKNOWLEDGED'`, acknowledgedAt: now })}
-          , done as (
-            select finished.message_id, finished.lease_token, finished.ordering_key is not null as in_line from finished
-            union all
-            select a.message_id, a.lease_token, false
-            from tokens t join cams.message_archive a on a.message_id = t.message_id and a.lease_token = t.lease_token
-            where a.recipient_address = ${address} and a.status = 'ACKNOWLEDGED'
-              and a.finished_at >= cams.uuid7_time(t.message_id)
-          )
-          select done.message_id as "messageId", done.lease_token as token, done.in_line as "inLine"
-          from cams.agent_inboxes i left join done on true
+          select finished.message_id as "messageId", finished.lease_token as token,
+            finished.ordering_key is not null as "inLine"
+          from cams.agent_inboxes i left join finished on true
           where i.ai_agent_address = ${address}`,
       );
       if (rows.length === 0) throw inboxNotFound(address);
       const done = rows.flatMap(({ messageId, token }) => (messageId && token ? [`${messageId}.${token}`] : []));
       // Whoever waits need not look for nothing: only a message of an ordering key makes room for the next.
       if (rows.some(({ inLine }) => inLine)) announce(address);
+      // A statement of its own: the first one's snapshot does not show what it waited for, the same call at once.
+      const left = leasesOf(leaseTokens).filter(({ messageId, token }) => !done.includes(`${messageId}.${token}`));
+      if (left.length > 0) done.push(...(await acknowledgedBefore(address, left)));
       return { acknowledged: inOrder(leaseTokens, done), refused: refusals(leaseTokens, done) };
     },
 

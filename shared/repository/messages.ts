@@ -13,6 +13,29 @@ const Cursor = z.tuple([z.guid()]);
 /** Messages from acceptance to their end; what a puller does with a lease is in `leases`. */
 export function messages(context: Context) {
   const { db, now, hints, transaction } = context;
+  async function archiveEndedWhere(which: Sql, limit: number, address: string | undefined) {
+    return db.one(
+      "messages.archive_ended",
+      z.object({ expired: z.int(), deadLettered: z.int() }),
+      sql`
+        with ending as materialized (
+          select m.message_id from cams.messages m
+          where ${which} and ${and([sql`m.ends_at <= ${now}`, address !== undefined && sql`m.recipient_address = ${address}`])}
+          order by m.ends_at
+          limit ${limit}
+          for update skip locked
+        ), ${finish(now, {
+          status: sql`case when m.last_attempt then 'DEAD_LETTERED' else 'EXPIRED' end`,
+          outcome: sql`'LEASE_EXPIRED'`,
+          deadLetterReason: sql`case when m.last_attempt then 'attempts_exhausted' end`,
+        })}
+        select
+          count(*) filter (where status = 'EXPIRED') as expired,
+          count(*) filter (where status = 'DEAD_LETTERED') as "deadLettered"
+        from archived`,
+    );
+  }
+
   return {
     send: sending(context),
 
@@ -101,28 +124,20 @@ export function messages(context: Context) {
       );
     },
 
-    /** Archives what has ended in effect and nobody pulled, at most `limit` rows, of one address or of all. */
+    /**
+     * Archives what has ended in effect and nobody pulled, of one address or of all, about `limit` rows; `more` says
+     * that there may be others.
+     *
+     * First what stands behind the head of an ordering key, then what does not, each committed by itself: the first
+     * waits for nobody, and the end of a head waits for nobody but such. In one statement two of them that skip each
+     * other's rows would hold what the other waits for.
+     */
     async archiveEnded(limit: number, address?: string) {
-      return db.one(
-        "messages.archive_ended",
-        z.object({ expired: z.int(), deadLettered: z.int() }),
-        sql`
-          with ending as materialized (
-            select m.message_id from cams.messages m
-            where ${and([sql`m.ends_at <= ${now}`, address !== undefined && sql`m.recipient_address = ${address}`])}
-            order by m.ends_at
-            limit ${limit}
-            for update skip locked
-          ), ${finish(now, {
-            status: sql`case when m.last_attempt then 'DEAD_LETTERED' else 'EXPIRED' end`,
-            outcome: sql`'LEASE_EXPIRED'`,
-            deadLetterReason: sql`case when m.last_attempt then 'attempts_exhausted' end`,
-          })}
-          select
-            count(*) filter (where status = 'EXPIRED') as expired,
-            count(*) filter (where status = 'DEAD_LETTERED') as "deadLettered"
-          from archived`,
-      );
+      const behind = await archiveEndedWhere(sql`m.blocked`, limit, address);
+      if (behind.expired === limit) return { ...behind, more: true };
+      const free = await archiveEndedWhere(sql`not m.blocked`, limit, address);
+      const { deadLettered } = free;
+      return { expired: behind.expired + free.expired, deadLettered, more: free.expired + deadLettered === limit };
     },
 
     /** How much waits to be handed out, and for how long the oldest of it does: for the metrics. */

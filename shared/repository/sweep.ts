@@ -75,7 +75,7 @@ export function sweep({ db, now }: Context) {
             select m.message_id from cams.messages m
             where m.recipient_address in (select ai_agent_address from marked where health_status = 'OFFLINE')
               and m.lease_token is not null and m.available_at > ${now}
-            order by m.message_id
+            order by m.seq
             for update
           ), returned as (
             update cams.messages m set ${givenBack(now)}

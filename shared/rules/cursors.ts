@@ -6,6 +6,11 @@ export function writeCursor(key: readonly (string | number)[]): string {
   return Buffer.from(JSON.stringify(key)).toString("base64url");
 }
 
+/** Text that PostgreSQL takes for no value: with a NUL in it, or a time in a year 0. */
+function isUnreadable(part: unknown): boolean {
+  return typeof part === "string" && (part.includes("\0") || /^0000-\d\d-\d\dT/.test(part));
+}
+
 /**
  * Reads a `pageToken` back into the key it was made from.
  * @throws Problem invalid_request when it is not one of this list's tokens
@@ -13,7 +18,9 @@ export function writeCursor(key: readonly (string | number)[]): string {
 export function readCursor<T extends z.ZodType>(shape: T, token: string | undefined): z.output<T> | undefined {
   if (token === undefined) return undefined;
   try {
-    return shape.parse(JSON.parse(Buffer.from(token, "base64url").toString()));
+    const key = shape.parse(JSON.parse(Buffer.from(token, "base64url").toString()));
+    if ([key].flat().some(isUnreadable)) throw new Error("no such key");
+    return key;
   } catch (cause) {
     const errors = [{ pointer: "/pageToken", message: "is not a token of this list" }];
     throw new Problem("invalid_request", "The page token cannot be read.", { errors, cause });

@@ -19,12 +19,16 @@ export const prose = (max: number) =>
     .regex(/^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$/, "must not contain control characters")
     .refine((value) => value.isWellFormed(), "must be well-formed Unicode");
 
-/** An address in any case: 1 to 255 characters, none of them white space, control or one of `/ ? # %`. */
+/**
+ * An address in any case: 1 to 255 characters, none of them white space, control or one of `/ ? # %`. Neither `.` nor
+ * `..`, which no client would send as the end of a path.
+ */
 export const AiAgentAddress = z
   .string()
   .min(1)
   .max(255)
   .regex(/^[^\s/?#%\p{C}\p{Z}]+$/u, "must be printable, without white space and none of / ? # %")
+  .refine((value) => value !== "." && value !== "..", "must not be . or ..")
   .transform((value) => value.normalize("NFC").toLowerCase().normalize("NFC"))
   .refine((value) => value.length <= 255, "must be at most 255 characters in canonical form")
   .meta({

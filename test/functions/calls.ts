@@ -24,6 +24,16 @@ export function callsFor(service: Service) {
       service.post(`${inbox(address)}/messages/extend`, { leaseTokens, leaseSeconds }),
     report: (aiAgentAddress: string, status = "HEALTHY", fields: Fields = {}) =>
       service.post("/v1/agent-health-check", { aiAgentAddress, status, ...fields }),
+    /** How many requests wait for a message now. */
+    async waiting(): Promise<number> {
+      const { body } = await service.get("/metrics");
+      return Number(/^cams_waiting_requests (\d+)/m.exec(body)?.[1] ?? 0);
+    },
+    /** Statements that failed, deadlocks that were retried in silence among them. */
+    async failedStatements(): Promise<string[]> {
+      const { body } = await service.get("/metrics");
+      return body.match(/^cams_db_operations_total\{.*outcome="error".*$/gm) ?? [];
+    },
     sweep: (query = "") => service.post(`/v1/agent-health-sweep${query}`),
 
     /** Ends every lease now, as time would. */

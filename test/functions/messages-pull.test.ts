@@ -142,7 +142,7 @@ describe("who may pull", () => {
   test("a request that waits is refused when its inbox becomes inactive", async () => {
     const { aiAgentAddress } = await calls.inbox();
     const waiting = calls.pulled(aiAgentAddress, { waitSeconds: 10 });
-    await expect.poll(() => service.app.serve && waits(), { interval: 5 }).toBe(1);
+    await expect.poll(calls.waiting, { interval: 5 }).toBe(1);
     await calls.update(aiAgentAddress, { status: "INACTIVE" });
     expect(await waiting).toMatchObject({ status: 409, body: { code: "inbox_inactive" } });
   });
@@ -183,8 +183,3 @@ describe("who may pull", () => {
     expect(await calls.pulled("nobody", { waitSeconds: 30 })).toMatchObject(unknown);
   });
 });
-
-async function waits(): Promise<number> {
-  const { body } = await service.get("/metrics");
-  return Number(/^cams_waiting_requests (\d+)/m.exec(body)?.[1] ?? 0);
-}

@@ -1,0 +1,47 @@
+import type { z } from "zod";
+import type { Fault } from "../errors.ts";
+import { pointer } from "./json.ts";
+
+const KINDS: Record<string, string> = {
+  string: "a string",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "a list",
+  object: "an object",
+  record: "an object",
+};
+const FORMATS: Record<string, string> = {
+  datetime: "a time as in RFC 3339, such as 2026-11-21T10:00:00Z",
+  guid: "a UUID",
+  safeint: "a whole number",
+};
+const UNITS: Record<string, string> = { string: " characters", array: " entries" };
+
+/** What is wrong, in the words of the API; a schema's own words go before ours. */
+export function faultsOf(issue: z.core.$ZodIssue): Fault[] {
+  if (issue.code === "unrecognized_keys")
+    return issue.keys.map((key) => ({ pointer: pointer([...issue.path, key]), message: "is not a field here" }));
+  const own = /^(Invalid|Too (small|big))\b/.test(issue.message) ? undefined : issue.message;
+  return [{ pointer: pointer(issue.path), message: own ?? wordsOf(issue) }];
+}
+
+function wordsOf(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case "invalid_type":
+      return issue.message.endsWith("received undefined")
+        ? "is required"
+        : `must be ${KINDS[issue.expected] ?? issue.expected}`;
+    case "too_small":
+      if (issue.minimum === 1 && issue.origin in UNITS) return "must not be empty";
+      return `must ${issue.origin in UNITS ? "have" : "be"} at least ${issue.minimum}${UNITS[issue.origin] ?? ""}`;
+    case "too_big":
+      return `must ${issue.origin in UNITS ? "have" : "be"} at most ${issue.maximum}${UNITS[issue.origin] ?? ""}`;
+    case "invalid_value":
+      return `must be ${issue.values.length > 1 ? "one of " : ""}${issue.values.join(", ")}`;
+    case "invalid_format":
+      return `must be ${FORMATS[issue.format] ?? issue.format}`;
+    default:
+      return issue.message;
+  }
+}

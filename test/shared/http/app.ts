@@ -1,0 +1,62 @@
+import type { Server } from "node:http";
+import { http } from "@google-cloud/functions-framework";
+import { getTestServer } from "@google-cloud/functions-framework/testing";
+import { onTestFinished } from "vitest";
+import { type App, compose } from "../../../functions/compose.ts";
+import { endpoints } from "../../../functions/index.ts";
+import { listen } from "../../../scripts/listen.ts";
+import { readConfig } from "../../../shared/config.ts";
+import { defineEndpoint } from "../../../shared/http/endpoint.ts";
+import { takeOver } from "../../../shared/http/takeover.ts";
+import { client, type Http } from "../../support/client.ts";
+import { createDatabase } from "../../support/database.ts";
+
+/** A service with a configuration of its own, and with functions that no real service has. */
+export interface TestApp extends Http {
+  url: string;
+  app: App;
+  server: Server;
+  close(): Promise<void>;
+}
+
+interface Extra {
+  env?: Record<string, string>;
+  /** What `GET /test/{name}` does, by name. */
+  does?: Record<string, (signal: AbortSignal) => Promise<unknown>>;
+}
+
+/** Starts it; at the end of the test it is closed. */
+export async function startApp({ env = {}, does = {} }: Extra = {}): Promise<TestApp> {
+  const database = await createDatabase();
+  const app = await compose(readConfig({ LOG_LEVEL: "ERROR", ...env, DATABASE_URL: database.url }));
+  const extra = Object.entries(does).map(([name, act]) =>
+    defineEndpoint({
+      name: `test-${name}`,
+      method: "GET",
+      path: `/test/${name}`,
+      summary: "Does what a test wants",
+      role: "public",
+      status: 200,
+      errors: [],
+      handler: ({ signal }) => act(signal) as Promise<void>,
+    }),
+  );
+  const handler = app.serve([...endpoints, ...extra]);
+  http("test", handler);
+  const server = getTestServer("test");
+  takeOver(server, handler);
+  const url = await listen(server, "127.0.0.1", 0);
+  let closed: Promise<void> | undefined;
+  const close = () => {
+    closed ??= app.close(server).then(() => database.drop());
+    return closed;
+  };
+  onTestFinished(close);
+  return { ...client(url), url, app, server, close };
+}
+
+/** A promise, and what ends it. */
+export function gate(): { opened: Promise<void>; open(): void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return { opened: promise, open: resolve };
+}

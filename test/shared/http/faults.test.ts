@@ -1,0 +1,43 @@
+import { expect, test } from "vitest";
+import { faultsOf } from "../../../shared/http/faults.ts";
+import { InboxFilter, InboxRegistration, InboxUpdate } from "../../../shared/schemas/inbox.ts";
+import { Ack, MessageToSend, Pull } from "../../../shared/schemas/message.ts";
+
+const inbox = { aiAgentAddress: "a", inboxDestinationType: "PULL_QUEUE" };
+const message = { recipientAddress: "a", senderAddress: "b", payload: {} };
+
+test.each([
+  [InboxRegistration, { ...inbox, aiAgentAddress: undefined }, "/aiAgentAddress is required"],
+  [InboxRegistration, { ...inbox, description: 5 }, "/description must be a string"],
+  [
+    InboxRegistration,
+    { ...inbox, inboxDestinationType: "FAX" },
+    "/inboxDestinationType must be one of GCP_PUBSUB_TOPIC, HTTP_ENDPOINT, PULL_QUEUE",
+  ],
+  [InboxRegistration, { ...inbox, heartbeatIntervalSeconds: 4 }, "/heartbeatIntervalSeconds must be at least 5"],
+  [InboxRegistration, { ...inbox, heartbeatIntervalSeconds: 5.5 }, "/heartbeatIntervalSeconds must be a whole number"],
+  [InboxRegistration, { ...inbox, "a/b~c": 1 }, "/a~1b~0c is not a field here"],
+  [InboxRegistration, { ...inbox, aiAgentAddress: "cams" }, "/aiAgentAddress is reserved for the system"],
+  [InboxRegistration, [], " must be an object"],
+  [InboxUpdate, {}, " at least one field must be given"],
+  [InboxFilter, { pageSize: "many" }, "/pageSize must be a whole number"],
+  [
+    MessageToSend,
+    { ...message, senderAddress: "a b" },
+    "/senderAddress must be printable, without white space and none of / ? # %",
+  ],
+  [MessageToSend, { ...message, messageType: "" }, "/messageType must not be empty"],
+  [MessageToSend, { ...message, messageType: "x".repeat(256) }, "/messageType must have at most 255 characters"],
+  [
+    MessageToSend,
+    { ...message, deliverAfter: "soon" },
+    "/deliverAfter must be a time as in RFC 3339, such as 2026-11-21T10:00:00Z",
+  ],
+  [MessageToSend, { ...message, inReplyTo: "that" }, "/inReplyTo must be a UUID"],
+  [MessageToSend, { ...message, payload: [] }, "/payload must be a JSON object"],
+  [Pull, { maxMessages: 101 }, "/maxMessages must be at most 100"],
+  [Ack, { leaseTokens: Array(101).fill("x") }, "/leaseTokens must have at most 100 entries"],
+])("a fault is told in the words of the API (%#): %j → %s", (schema, input, told) => {
+  const faults = schema.safeParse(input).error?.issues.flatMap(faultsOf) ?? [];
+  expect(faults.map(({ pointer, message: words }) => `${pointer} ${words}`)).toEqual([told]);
+});
