@@ -111,6 +111,14 @@ test("connections terminated or cut under load: no other answer than 202 and 503
   expect(proxy.open()).toBeLessThanOrEqual(POOL + 2);
 });
 
+test("idle connections that the server closes are replaced: the next requests find all well", async () => {
+  const calls = () => Array.from({ length: POOL * 2 }, () => service.get("/health/ready"));
+  await Promise.all(calls());
+  await service.sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'cams'");
+  await delay(50);
+  for (const { status } of await Promise.all(calls())) expect(status).toBe(200);
+});
+
 test("a statement over its time is cancelled: 503, and the connection serves on", async () => {
   const { aiAgentAddress } = await makerFor(service).inbox();
   const holder = new pg.Client(database.url);

@@ -57,9 +57,10 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
 
     const finish = (answer: Answer, code?: ProblemCode) => {
       if (!open) return;
+      // First: an answer that cannot be written as JSON or in a header throws, and is answered with 500 instead.
+      send(res, context.requestId, answer, traffic.stopping);
       open = false;
       visit?.leave();
-      send(res, context.requestId, answer, traffic.stopping);
       const seconds = (performance.now() - start) / 1000;
       // The transport that costs as much at start as all the rest comes when the first caller has its answer.
       if (!loaded) loaded = services.log.load();

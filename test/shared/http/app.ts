@@ -10,12 +10,15 @@ import { defineEndpoint } from "../../../shared/http/endpoint.ts";
 import { takeOver } from "../../../shared/http/takeover.ts";
 import { client, type Http } from "../../support/client.ts";
 import { createDatabase } from "../../support/database.ts";
+import { run } from "../../support/global-setup.ts";
 
 /** A service with a configuration of its own, and with functions that no real service has. */
 export interface TestApp extends Http {
   url: string;
   app: App;
   server: Server;
+  /** Runs SQL past the service. */
+  sql(statement: string): Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -52,7 +55,7 @@ export async function startApp({ env = {}, does = {} }: Extra = {}): Promise<Tes
     return closed;
   };
   onTestFinished(close);
-  return { ...client(url), url, app, server, close };
+  return { ...client(url), url, app, server, sql: (statement) => run(database.url, statement), close };
 }
 
 /** A promise, and what ends it. */
