@@ -197,7 +197,7 @@ describe("health-history", () => {
       ({ from, to, reason }: Record<string, Record<string, string>>) =>
         `${from?.healthStatus} ${from?.status} > ${to?.healthStatus} ${to?.status}: ${reason}`,
     );
-    expect(lines.reverse()).toEqual([
+    expect(lines.toReversed()).toEqual([
       "UNKNOWN ACTIVE > HEALTHY ACTIVE: reported healthy",
       "HEALTHY ACTIVE > UNHEALTHY INACTIVE: no disk left",
       "UNHEALTHY INACTIVE > HEALTHY INACTIVE: reported healthy",
@@ -206,7 +206,7 @@ describe("health-history", () => {
       "SUSPECT ACTIVE > OFFLINE INACTIVE: missed 4 reports",
     ]);
     const times = body.items.map(({ at }: { at: string }) => at);
-    expect(times).toEqual(times.toSorted());
+    expect(times).toEqual(times.toSorted().reverse());
   });
 
   test("page by page, each change once, while others are added", async () => {

@@ -2,8 +2,9 @@ import type { Reporter, TestModule } from "vitest/node";
 
 /** Ends the run with one plain line: `N passed, N failed`, and what was skipped if anything was. */
 export default class PlainLine implements Reporter {
-  onTestRunEnd(modules: readonly TestModule[]): void {
-    const count = { passed: 0, failed: 0, skipped: 0, pending: 0 };
+  onTestRunEnd(modules: readonly TestModule[], unhandled: readonly unknown[]): void {
+    // An error that no test caught, such as one thrown by an event, is a failure too.
+    const count = { passed: 0, failed: unhandled.length, skipped: 0, pending: 0 };
     for (const module of modules) {
       for (const test of module.children.allTests()) count[test.result().state] += 1;
       // A file that cannot be loaded has no tests that could fail.

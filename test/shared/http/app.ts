@@ -18,8 +18,9 @@ export interface TestApp extends Http {
   app: App;
   server: Server;
   /** Runs SQL past the service. */
-  sql(statement: string): Promise<unknown>;
-  close(): Promise<void>;
+  sql(statement: string): Promise<unknown[]>;
+  /** Closes it as SIGTERM does, and looks at what is left. */
+  close(look?: () => Promise<void>): Promise<void>;
 }
 
 interface Extra {
@@ -50,12 +51,19 @@ export async function startApp({ env = {}, does = {} }: Extra = {}): Promise<Tes
   takeOver(server, handler);
   const url = await listen(server, "127.0.0.1", 0);
   let closed: Promise<void> | undefined;
-  const close = () => {
-    closed ??= app.close(server).then(() => database.drop());
+  const close = (look = async () => {}) => {
+    closed ??= app.close(server).then(look).then(database.drop);
     return closed;
   };
-  onTestFinished(close);
-  return { ...client(url), url, app, server, sql: (statement) => run(database.url, statement), close };
+  onTestFinished(() => close());
+  return {
+    ...client(url),
+    url,
+    app,
+    server,
+    sql: async (statement) => (await run(database.url, statement)).rows,
+    close,
+  };
 }
 
 /** A promise, and what ends it. */

@@ -41,9 +41,9 @@ describe("as many requests as it may", () => {
   test("those that wait do not count as those that work", async () => {
     const app = await startApp({ env: { MAX_REQUESTS: "1" } });
     await app.post("/v1/agent-inboxes", inbox);
-    const pulls = [app.post(pullPath, { waitSeconds: 20 })];
+    const pulls = [app.post(pullPath, { maxMessages: 1, waitSeconds: 20 })];
     await delay(100);
-    pulls.push(app.post(pullPath, { waitSeconds: 20 }));
+    pulls.push(app.post(pullPath, { maxMessages: 1, waitSeconds: 20 }));
     await delay(100);
     expect((await app.get(`/v1/agent-inboxes/${address}`)).status).toBe(200);
     for (let i = 0; i < 2; i++) await app.post("/v1/messages", message);

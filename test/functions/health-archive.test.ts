@@ -1,0 +1,60 @@
+import { expect, test } from "vitest";
+import { useService } from "../support/service.ts";
+import { atOnce, callsFor } from "./calls.ts";
+
+const service = useService();
+const calls = callsFor(service);
+const nothing = {
+  suspected: 0,
+  offline: 0,
+  expired: 0,
+  deadLettered: 0,
+  locksReleased: 0,
+  tasksReturned: 0,
+  frozen: false,
+};
+
+/** Rows as sends and pulls leave them: `expired` past their time, `exhausted` in a lapsed last attempt. */
+async function ended(expired: number, exhausted: number): Promise<string> {
+  const { aiAgentAddress } = await calls.inbox();
+  await service.sql(
+    `insert into cams.messages (message_id, recipient_address, sender_address, message_type, payload, priority,
+       time_to_live_seconds, accepted_at, rank_at, available_at, expires_at, attempt, last_attempt, lease_token, leased_at)
+     select cams.uuid7(now() - interval '2 h'), $1, 's', 'm', '{}', 3, 3600, now() - interval '2 h', now(),
+       now() - interval '2 h', now() - interval '1 h', 0, false, null, null from generate_series(1, $2::integer)
+     union all
+     select cams.uuid7(now()), $1, 's', 'm', '{}', 3, 3600, now(), now(), now() - interval '1 min',
+       now() + interval '1 h', 20, true, gen_random_uuid(), now() - interval '2 min' from generate_series(1, $3::integer)`,
+    [aiAgentAddress, expired, exhausted],
+  );
+  return aiAgentAddress;
+}
+
+test("messages that ended are archived by the sweep, all of them, with what they ended as", async () => {
+  const address = await ended(2300, 1200);
+  const live = await calls.message({ recipientAddress: address });
+  expect((await calls.sweep()).body).toEqual({ ...nothing, expired: 2300, deadLettered: 1200 });
+  expect((await calls.sweep()).body).toEqual(nothing);
+  expect(await service.sql("select message_id from cams.messages")).toEqual([{ message_id: live.messageId }]);
+  const { body } = await service.get("/v1/messages?status=DEAD_LETTERED&pageSize=1");
+  expect(body.items).toMatchObject([
+    { deadLetterReason: "attempts_exhausted", attempts: [{ number: 20, outcome: "LEASE_EXPIRED" }] },
+  ]);
+});
+
+test("messages that ended are archived in bounded batches", async () => {
+  await ended(250, 0);
+  const archive = () => service.app.repo.messages.archiveEnded(100);
+  expect(await archive()).toEqual({ expired: 100, deadLettered: 0, more: true });
+  expect(await archive()).toEqual({ expired: 100, deadLettered: 0, more: true });
+  expect(await archive()).toEqual({ expired: 50, deadLettered: 0, more: false });
+  expect(await archive()).toEqual({ expired: 0, deadLettered: 0, more: false });
+});
+
+test("messages that ended are counted once by sweeps that overlap", async () => {
+  await ended(3000, 500);
+  const answers = await atOnce(4, () => calls.sweep());
+  const sum = (name: string) => answers.reduce((total, { body }) => total + body[name], 0);
+  expect([sum("expired"), sum("deadLettered")]).toEqual([3000, 500]);
+  expect(await service.sql("select from cams.message_archive")).toHaveLength(3500);
+});
