@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from "node:fs/promises";
-import { cpus, tmpdir } from "node:os";
+import { cpus, loadavg, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import pg from "pg";
@@ -46,11 +46,12 @@ async function main(): Promise<void> {
 
 async function resultOf(bench: Bench, serverUrl: string, version: string): Promise<Result> {
   const start = performance.now();
+  const loadBefore = Math.round((loadavg()[0] ?? 0) * 100) / 100;
   const { context, end } = createContext(serverUrl, bench.name, { quick, profileTo });
   try {
     const rows = await bench.run(context);
     const seconds = Math.round((performance.now() - start) / 100) / 10;
-    const machine = { node: process.version, postgres: version, cpus: cpus().length, logLevel: LOG_LEVEL };
+    const machine = { node: process.version, postgres: version, cpus: cpus().length, loadBefore, logLevel: LOG_LEVEL };
     return { summary: bench.summary, date: new Date().toISOString(), quick, seconds, ...machine, rows };
   } finally {
     await end();

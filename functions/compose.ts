@@ -1,4 +1,5 @@
 import type { Server } from "node:http";
+import net from "node:net";
 import type { Config } from "../shared/config.ts";
 import { createDatabase } from "../shared/db/database.ts";
 import { createHints } from "../shared/db/hints.ts";
@@ -61,8 +62,10 @@ export async function compose(config: Config): Promise<App> {
       }),
     migrate: services.migrate,
     async close(server) {
-      server?.close();
+      // No new connections. HTTP's own close would also cut those on which an answer is still being written.
+      if (server) net.Server.prototype.close.call(server);
       await traffic.stop(GRACE_MS);
+      server?.close();
       server?.closeAllConnections();
       await hints.close();
       await close();

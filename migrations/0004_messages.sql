@@ -60,8 +60,10 @@ create index messages_line on cams.messages (recipient_address, ordering_key, se
 -- The rule of ordering keys: at most one message of a key is free to be handed out.
 create unique index messages_one_head_per_line on cams.messages (recipient_address, ordering_key)
   where ordering_key is not null and not blocked;
--- The sweep: what ended and nobody pulled, and first of it what stands behind the head of its ordering key.
-create index messages_ends on cams.messages (ends_at);
+-- The sweep: what ended and nobody pulled, and first of it what stands behind the head of its ordering key. Its
+-- condition holds for every row, and only the sweep states it: a claim that looks for the ended heads of one inbox must
+-- not be planned as a walk through what ended in all of them.
+create index messages_ends on cams.messages (ends_at) where priority > 0;
 create index messages_ends_blocked on cams.messages (ends_at) where blocked;
 -- A pull that finds a line behind an ended head (rare) ends it first.
 create index messages_ended_heads on cams.messages (recipient_address, ends_at)

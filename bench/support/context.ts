@@ -24,7 +24,7 @@ export function createContext(serverUrl: string, name: string, { quick, profileT
   const context: Context = {
     quick,
     rounds: 3,
-    turnMs: quick ? 80 : 500,
+    turnMs: quick ? 50 : 500,
     async database(settings = {}) {
       databases += 1;
       const database = await createBenchDatabase(

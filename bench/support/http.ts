@@ -9,9 +9,12 @@ export interface Answer {
 /** One keep-alive connection, one request at a time. */
 export interface Connection {
   request(method: string, path: string, body?: unknown): Promise<Answer>;
+  /** Whether the server may have closed it, or be about to: a rest of more than 2 s (Node's own servers give 5). */
+  isStale(): boolean;
   close(): void;
 }
 
+const FRESH_MS = 2_000;
 const HEAD_END = Buffer.from("\r\n\r\n");
 
 /**
@@ -22,6 +25,7 @@ export async function openConnection(url: string): Promise<Connection> {
   const { hostname, port, host } = new URL(url);
   const socket = await connected(Number(port), hostname);
   let received: Buffer = Buffer.alloc(0);
+  let lastUsed = performance.now();
   let waiting: { resolve(answer: Answer): void; reject(error: Error): void } | undefined;
 
   const fail = (error: Error) => {
@@ -39,6 +43,7 @@ export async function openConnection(url: string): Promise<Connection> {
     if (received.length < end + 4 + length) return;
     const answer = { status: Number(head.slice(9, 12)), body: received.subarray(end + 4, end + 4 + length) };
     received = Buffer.alloc(0);
+    lastUsed = performance.now();
     const { resolve } = waiting ?? {};
     waiting = undefined;
     resolve?.(answer);
@@ -53,6 +58,7 @@ export async function openConnection(url: string): Promise<Connection> {
         const length = method === "GET" ? "" : `Content-Length: ${Buffer.byteLength(text)}\r\n`;
         socket.write(`${method} ${path} HTTP/1.1\r\nHost: ${host}\r\n${type}${length}\r\n${text}`);
       }),
+    isStale: () => socket.destroyed || performance.now() - lastUsed > FRESH_MS,
     close: () => socket.destroy(),
   };
 }

@@ -19,7 +19,7 @@ export type StartLoad<O> = (options: O) => Load;
 
 /** Requests over a connection of each lane's own; an answer of another status than `status` ends the benchmark. */
 export function httpLanes(url: string) {
-  const connections = new Map<number | string, Promise<Connection>>();
+  const connections = new Map<number | string, Connection>();
   return {
     async request(
       lane: number | string,
@@ -29,16 +29,17 @@ export function httpLanes(url: string) {
       body?: unknown,
     ): Promise<Answer> {
       let connection = connections.get(lane);
-      if (!connection) {
-        connection = openConnection(url);
+      if (!connection || connection.isStale()) {
+        connection?.close();
+        connection = await openConnection(url);
         connections.set(lane, connection);
       }
-      const answer = await (await connection).request(method, path, body);
+      const answer = await connection.request(method, path, body);
       if (answer.status !== status) throw new Error(`${method} ${path}: ${answer.status} ${answer.body}`);
       return answer;
     },
     async close() {
-      for (const connection of connections.values()) (await connection).close();
+      for (const connection of connections.values()) connection.close();
     },
   };
 }

@@ -5,6 +5,9 @@ import type { Order, Report } from "./driver.ts";
 import type { Service } from "./service.ts";
 import type { Turn } from "./turns.ts";
 
+/** A turn takes half a second: after this an answer was lost. */
+const REPORT_WITHIN_MS = 30_000;
+
 /** A process that puts load on something when told. */
 export interface LoadProcess {
   /** One turn; with `service`, `extra` says the CPU time that it took of the service's process for each thing done. */
@@ -42,7 +45,7 @@ export async function startLoad(file: string, name: string, options: object): Pr
 
 async function reportOf(child: ChildProcess, name: string): Promise<Report> {
   const gone = new AbortController();
-  const { signal } = gone;
+  const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(REPORT_WITHIN_MS)]);
   try {
     const report = await Promise.race([
       once(child, "message", { signal }).then(([message]) => message as Report),

@@ -10,6 +10,8 @@ export interface Result {
   node: string;
   postgres: string;
   cpus: number;
+  /** Processes that wanted to run in the minute before: above 0.5 somebody else was measured as well. */
+  loadBefore: number;
   logLevel: string;
   rows: Row[];
 }
@@ -30,7 +32,11 @@ export function tableOf({ name }: Bench, result: Result): string {
     const line = row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join("  ");
     return [`  ${line.trimEnd()}`, ...(extra.length > 0 ? [`      ${extra.join(", ")}`] : [])];
   });
-  return [`${name}: ${result.summary} (${figure(result.seconds)} s)`, ...lines, ""].join("\n");
+  return [
+    `${name}: ${result.summary} (${figure(result.seconds)} s, load before ${figure(result.loadBefore)})`,
+    ...lines,
+    "",
+  ].join("\n");
 }
 
 /** Writes results to a file of all benchmarks; those that did not run now keep their last figures. */

@@ -34,6 +34,8 @@ interface Answer {
 
 const JSON_TYPE = "application/json; charset=utf-8";
 const NOBODY = "anonymous";
+/** For the log and the metrics: nobody is there to read it. */
+const GONE: Answer = { status: 499, headers: {}, body: undefined };
 
 /** Serves endpoints: routes, parses, calls the handler, renders its answer or problem, and logs one line for each. */
 export function serve(endpoints: readonly Endpoint[], serving: Serving): RequestHandler {
@@ -60,7 +62,8 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
       // First: an answer that cannot be written as JSON or in a header throws, and is answered with 500 instead.
       send(res, context.requestId, answer, traffic.stopping);
       open = false;
-      visit?.leave();
+      // What is still on its way to a slow reader goes on to count, until its deadline, and is waited for at the end.
+      if (!res.socket || res.writableFinished) visit?.leave();
       const seconds = (performance.now() - start) / 1000;
       // The transport that costs as much at start as all the rest comes when the first caller has its answer.
       if (!loaded) loaded = services.log.load();
@@ -81,13 +84,17 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
         context.functionName = match.endpoint.name;
         const { timeoutSeconds } = match.endpoint.runtime;
         const seconds = Math.min(timeoutSeconds, (serving.platformTimeoutSeconds ?? timeoutSeconds) - 1);
-        visit = traffic.enter(start + seconds * 1000, () => {
+        // Neither the clock nor the socket knows which request it is that they tell of.
+        const onDeadline = () => {
           visit?.abort();
-          refuse(new Problem("deadline_exceeded", "The request was given up.", { retryAfterSeconds: 1 }));
-        });
+          if (!open) res.destroy();
+          else refuse(new Problem("deadline_exceeded", "The request was given up.", { retryAfterSeconds: 1 }));
+        };
+        visit = traffic.enter(start + seconds * 1000, () => runWithContext(context, onDeadline));
         res.once("close", () => {
           visit?.abort();
-          if (!res.writableFinished) finish({ status: 499, headers: {}, body: undefined });
+          visit?.leave();
+          if (!res.writableFinished) runWithContext(context, () => finish(GONE));
         });
         finish(await answerTo(match, search, req, visit));
       } catch (error) {
@@ -107,7 +114,7 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
     if (context && address) context.address = address;
     const answer = (repo: Repository) => call(endpoint, req, parsed, caller, repo, visit);
     const key = endpoint.idempotent && idempotencyKeyOf(req.headers["idempotency-key"]);
-    return key === undefined ? answer(serving.repo) : once(endpoint, key, caller, body, answer);
+    return key === undefined ? answer(serving.repo) : once(endpoint, key, caller, hashOf(req, body), answer);
   }
 
   async function call(
@@ -152,13 +159,10 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
     endpoint: Endpoint,
     key: string,
     caller: Caller,
-    body: Body | undefined,
+    hash: Buffer,
     answer: (repo: Repository) => Promise<Answer>,
   ): Promise<Answer> {
     const scope = { principal: caller.principal, functionName: endpoint.name, key };
-    const hash = createHash("sha256")
-      .update(body?.bytes ?? "")
-      .digest();
     return serving.repo.transaction(async (repo) => {
       const kept = await repo.idempotency.take(scope, hash);
       if (kept) return { ...kept, headers: { ...kept.headers, "Idempotent-Replayed": "true" } };
@@ -183,7 +187,7 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
       principal: context.principal ?? NOBODY,
       address: context.address,
       executionId: req.headers["function-execution-id"],
-      outcome: code ?? "ok",
+      outcome: code ?? (status === GONE.status ? "caller_gone" : "ok"),
       milliseconds: Number(milliseconds.toFixed(3)),
       databaseMilliseconds: Number(context.databaseMilliseconds.toFixed(3)),
       statements: context.statements,
@@ -222,6 +226,15 @@ function send(res: ServerResponse, requestId: string, { status, headers, body }:
     "Cache-Control": "no-store",
   });
   res.end(content);
+}
+
+/** What makes two requests under one idempotency key the same: what is asked for, and the body. */
+function hashOf(req: IncomingMessage, body: Body | undefined): Buffer {
+  const target = `${originForm(req.url ?? "/")}\n`;
+  return createHash("sha256")
+    .update(target)
+    .update(body?.bytes ?? "")
+    .digest();
 }
 
 /** The target without scheme and host, which a proxy may send too (RFC 9112, 3.2.2). */

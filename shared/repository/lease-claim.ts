@@ -78,7 +78,8 @@ export function claiming(context: Context) {
           where i.ai_agent_address = ${address} and i.admin_status = 'ACTIVE' and i.quarantined_at is null
             and i.inbox_destination_type = 'PULL_QUEUE'
             and (${evenIfStuck}::boolean or not line.stuck)
-            and exists (select from cams.messages m where ${due(address)})
+            -- Not \`exists\`: where much is due, that is planned as a walk through everybody's messages.
+            and (select true from cams.messages m where ${due(address)} order by m.rank_at, m.seq limit 1)
           for share of i
         ), due as materialized (
           select m.message_id, inbox.max_delivery_attempts
@@ -103,7 +104,9 @@ export function claiming(context: Context) {
           i.inbox_destination_type = 'PULL_QUEUE' as pulled, line.stuck,
           greatest((
             select count(*) from (
-              select from cams.messages m where ${due(address)} limit ${COUNTED + maxMessages}::int
+              select from cams.messages m where ${due(address)}
+              order by m.rank_at, m.seq
+              limit ${COUNTED + maxMessages}::int
             ) counted
           ) - (select count(*) from m), 0) as remaining,
           ${pulledMessage(now)}

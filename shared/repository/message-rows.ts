@@ -63,9 +63,9 @@ export function finish(
 ): Sql {
   return sql`
     finished as (
+      -- An array, not a join: however many they are thought to be, the table is not read through for them.
       delete from cams.messages m
-      using ending
-      where m.message_id = ending.message_id
+      where m.message_id = any (array(select message_id from ending))
       returning m.*
     ), archived as (
       insert into cams.message_archive (

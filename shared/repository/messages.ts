@@ -13,14 +13,14 @@ const Cursor = z.tuple([z.guid()]);
 /** Messages from acceptance to their end; what a puller does with a lease is in `leases`. */
 export function messages(context: Context) {
   const { db, now, hints, transaction } = context;
-  async function archiveEndedWhere(which: Sql, limit: number, address: string | undefined) {
+  async function archiveEndedWhere(which: Sql, limit: number) {
     return db.one(
       "messages.archive_ended",
       z.object({ expired: z.int(), deadLettered: z.int() }),
       sql`
         with ending as materialized (
           select m.message_id from cams.messages m
-          where ${which} and ${and([sql`m.ends_at <= ${now}`, address !== undefined && sql`m.recipient_address = ${address}`])}
+          where ${which} and m.ends_at <= ${now}
           order by m.ends_at
           limit ${limit}
           for update skip locked
@@ -125,17 +125,21 @@ export function messages(context: Context) {
     },
 
     /**
-     * Archives what has ended in effect and nobody pulled, of one address or of all, about `limit` rows; `more` says
-     * that there may be others.
+     * Archives what has ended in effect and nobody pulled, about `limit` rows; `more` says that there may be others. Of
+     * one address only what its ordering keys wait behind.
      *
-     * First what stands behind the head of an ordering key, then what does not, each committed by itself: the first
-     * waits for nobody, and the end of a head waits for nobody but such. In one statement two of them that skip each
-     * other's rows would hold what the other waits for.
+     * First what stands behind the head of a line, then what does not, each committed by itself: the first waits for
+     * nobody, and the end of a head waits for nobody but such. In one statement two of them that skip each other's rows
+     * would hold what the other waits for.
      */
     async archiveEnded(limit: number, address?: string) {
-      const behind = await archiveEndedWhere(sql`m.blocked`, limit, address);
+      const of =
+        address === undefined
+          ? sql`m.priority > 0`
+          : sql`m.recipient_address = ${address} and m.ordering_key is not null`;
+      const behind = await archiveEndedWhere(sql`m.blocked and ${of}`, limit);
       if (behind.expired === limit) return { ...behind, more: true };
-      const free = await archiveEndedWhere(sql`not m.blocked`, limit, address);
+      const free = await archiveEndedWhere(sql`not m.blocked and ${of}`, limit);
       const { deadLettered } = free;
       return { expired: behind.expired + free.expired, deadLettered, more: free.expired + deadLettered === limit };
     },

@@ -70,6 +70,8 @@ export function sweep({ db, now }: Context) {
               sweep_after = case when stale.offline then null when stale.suspect then ${offlineAt} else ${suspectAt} end
             from stale
             where i.ai_agent_address = stale.ai_agent_address
+              -- Says nothing new, but an array's rows are always looked up; a join might read through all inboxes.
+              and i.ai_agent_address = any (array(select ai_agent_address from stale))
             returning i.ai_agent_address, stale.was, i.health_status
           ), leased as materialized (
             select m.message_id from cams.messages m
@@ -79,7 +81,7 @@ export function sweep({ db, now }: Context) {
             for update
           ), returned as (
             update cams.messages m set ${givenBack(now)}
-            from leased where m.message_id = leased.message_id
+            where m.message_id = any (array(select message_id from leased))
             returning m.message_id
           )
           select count(*) as seen,

@@ -83,12 +83,13 @@ function parse(received: Buffer): Answer[] {
     const [start = "", ...lines] = rest.subarray(0, end).toString("latin1").split("\r\n");
     const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(start)?.[1]);
     const headers = new Headers(lines.map((line) => line.split(/:\s*/, 2) as [string, string]));
-    const size = Number(headers.get("content-length") ?? 0);
+    // Chunked is only what Node answers by itself, and that is empty.
+    const size = headers.has("transfer-encoding") ? 5 : Number(headers.get("content-length") ?? 0);
     const body = rest.subarray(end + 4, end + 4 + size);
     if (body.length < size) return answers;
     rest = rest.subarray(end + 4 + size);
     if (status < 200) continue;
     const isJson = /json/.test(headers.get("content-type") ?? "");
-    answers.push({ status, headers, body: isJson ? JSON.parse(body.toString()) : body.toString() });
+    answers.push({ status, headers, body: isJson ? JSON.parse(`${body}`) : `${body}` });
   }
 }

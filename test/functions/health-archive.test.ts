@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { useService } from "../support/service.ts";
 import { atOnce, callsFor } from "./calls.ts";
+import { insertMessages } from "./rows.ts";
 
 const service = useService();
 const calls = callsFor(service);
@@ -17,16 +18,14 @@ const nothing = {
 /** Rows as sends and pulls leave them: `expired` past their time, `exhausted` in a lapsed last attempt. */
 async function ended(expired: number, exhausted: number): Promise<string> {
   const { aiAgentAddress } = await calls.inbox();
-  await service.sql(
-    `insert into cams.messages (message_id, recipient_address, sender_address, message_type, payload, priority,
-       time_to_live_seconds, accepted_at, rank_at, available_at, expires_at, attempt, last_attempt, lease_token, leased_at)
-     select cams.uuid7(now() - interval '2 h'), $1, 's', 'm', '{}', 3, 3600, now() - interval '2 h', now(),
-       now() - interval '2 h', now() - interval '1 h', 0, false, null, null from generate_series(1, $2::integer)
-     union all
-     select cams.uuid7(now()), $1, 's', 'm', '{}', 3, 3600, now(), now(), now() - interval '1 min',
-       now() + interval '1 h', 20, true, gen_random_uuid(), now() - interval '2 min' from generate_series(1, $3::integer)`,
-    [aiAgentAddress, expired, exhausted],
-  );
+  await insertMessages(service, aiAgentAddress, expired, { expires_at: "now() - interval '1 s'" });
+  await insertMessages(service, aiAgentAddress, exhausted, {
+    attempt: "20",
+    last_attempt: "true",
+    lease_token: "gen_random_uuid()",
+    leased_at: "now() - interval '1 min'",
+    available_at: "now() - interval '1 s'",
+  });
   return aiAgentAddress;
 }
 

@@ -1,6 +1,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { useService } from "../support/service.ts";
 import { atOnce, callsFor } from "./calls.ts";
+import { insertInboxes, reportedAt } from "./rows.ts";
 
 const service = useService();
 const calls = callsFor(service);
@@ -17,17 +18,8 @@ const nothing = {
 afterEach(() => vi.restoreAllMocks());
 
 /** Inboxes that report every minute, of which `stale` have been silent for five. */
-async function inboxes(total: number, stale: number, state = "HEALTHY"): Promise<void> {
-  const silent = "now() - case when n <= $2::integer then interval '5 min' else interval '10 s' end";
-  await service.sql(
-    `insert into cams.agent_inboxes (ai_agent_address, inbox_destination_type, inbox_name, registration_timestamp,
-       last_updated_timestamp, updated_by, health_status, last_health_check_timestamp, expected_by, sweep_after)
-     select 'a' || n, 'PULL_QUEUE', 'a', now(), now(), 'test', $3, ${silent}, ${silent} + interval '60 s',
-       ${silent} + interval '120 s'
-     from generate_series(1, $1::integer) n`,
-    [total, stale, state],
-  );
-}
+const inboxes = (total: number, stale: number) =>
+  insertInboxes(service, total, reportedAt(`(now() - case when n <= ${stale} then interval '5 min' else '10 s' end)`));
 const states = async () =>
   Object.fromEntries(
     (

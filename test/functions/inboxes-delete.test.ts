@@ -2,6 +2,7 @@ import pg from "pg";
 import { describe, expect, test } from "vitest";
 import { useService } from "../support/service.ts";
 import { allPages, atOnce, callsFor } from "./calls.ts";
+import { insertMessages } from "./rows.ts";
 
 const service = useService();
 const calls = callsFor(service);
@@ -98,15 +99,9 @@ describe("inboxes-delete", () => {
     ["20,000 messages, each with an ordering key of its own", 20_000, "n::text"],
   ])("%s go in one call", async (_, count, key) => {
     const { aiAgentAddress } = await calls.inbox();
-    // The trigger of each insert takes a lock until the end of its transaction: in portions, as sends would.
+    // Each insert of a key locks it until the end of its transaction: in portions, as sends would.
     for (let from = 0; from < count; from += 5000)
-      await service.sql(
-        `insert into cams.messages (message_id, recipient_address, sender_address, message_type, payload, priority,
-           time_to_live_seconds, ordering_key, accepted_at, rank_at, available_at, expires_at)
-         select cams.uuid7(now()), $1, 's', 'm', '{}', 3, 60, ${key}, now(), now(), now(), now() + interval '60 s'
-         from generate_series($2::integer + 1, $2 + 5000) n`,
-        [aiAgentAddress, from],
-      );
+      await insertMessages(service, aiAgentAddress, 5000, { ordering_key: key }, from);
     expect((await remove(aiAgentAddress)).status).toBe(204);
     const rows = await service.sql(
       "select dead_letter_reason as why, count(*)::integer as n from cams.message_archive group by 1",

@@ -6,7 +6,7 @@ import { type App, compose } from "../../../functions/compose.ts";
 import { endpoints } from "../../../functions/index.ts";
 import { listen } from "../../../scripts/listen.ts";
 import { readConfig } from "../../../shared/config.ts";
-import { defineEndpoint } from "../../../shared/http/endpoint.ts";
+import { defineEndpoint, type Endpoint } from "../../../shared/http/endpoint.ts";
 import { takeOver } from "../../../shared/http/takeover.ts";
 import { client, type Http } from "../../support/client.ts";
 import { createDatabase } from "../../support/database.ts";
@@ -27,10 +27,12 @@ interface Extra {
   env?: Record<string, string>;
   /** What `GET /test/{name}` does, by name. */
   does?: Record<string, (signal: AbortSignal) => Promise<unknown>>;
+  /** Whole endpoints. */
+  own?: Endpoint[];
 }
 
 /** Starts it; at the end of the test it is closed. */
-export async function startApp({ env = {}, does = {} }: Extra = {}): Promise<TestApp> {
+export async function startApp({ env = {}, does = {}, own = [] }: Extra = {}): Promise<TestApp> {
   const database = await createDatabase();
   const app = await compose(readConfig({ LOG_LEVEL: "ERROR", ...env, DATABASE_URL: database.url }));
   const extra = Object.entries(does).map(([name, act]) =>
@@ -45,7 +47,7 @@ export async function startApp({ env = {}, does = {} }: Extra = {}): Promise<Tes
       handler: ({ signal }) => act(signal) as Promise<void>,
     }),
   );
-  const handler = app.serve([...endpoints, ...extra]);
+  const handler = app.serve([...endpoints, ...extra, ...own]);
   http("test", handler);
   const server = getTestServer("test");
   takeOver(server, handler);

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { exchange } from "../../contract/wire.ts";
 import { startApp } from "./app.ts";
@@ -98,11 +99,21 @@ test("a caller that hangs up has a line with 499", async () => {
     "POST /v1/agent-inboxes/logged@corp.example/messages/pull HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
   const body = '{"waitSeconds":20}';
   await exchange(app.url, [`${head}Content-Length: ${body.length}\r\n\r\n${body}`, 100], { end: "reset" });
-  await new Promise((r) => setTimeout(r, 1000));
-  process.stderr.write(written.join(""));
   await vi.waitFor(() =>
-    expect(lines().at(-1)).toMatchObject({ function: "messages-pull", httpRequest: { status: 499 } }),
+    expect(lines().at(-1)).toMatchObject({
+      function: "messages-pull",
+      outcome: "caller_gone",
+      httpRequest: { status: 499 },
+    }),
   );
+});
+
+test("a request that is given up has its lines too", async () => {
+  const slow = (signal: AbortSignal) => delay(5000, undefined, { signal });
+  const app = await startApp({ env: { ...env, CLOUD_RUN_TIMEOUT_SECONDS: "2" }, does: { slow } });
+  const { body } = await app.get("/test/slow");
+  const known = { severity: "WARNING", function: "test-slow", requestId: body.requestId };
+  expect(lines()).toMatchObject([{ ...known, outcome: "deadline_exceeded" }]);
 });
 
 test("a request that fails has an error's line with the stack, and one of its own", async () => {

@@ -1,4 +1,5 @@
-import { request } from "node:http";
+import { once } from "node:events";
+import { type IncomingMessage, request } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { exchange } from "../../contract/wire.ts";
@@ -101,6 +102,19 @@ describe("a deadline of Cloud Run's 2 seconds", () => {
     expect(answer).toMatchObject({ status: 503, body: { code: "deadline_exceeded" } });
     expect(answer.headers.get("retry-after")).toBe("1");
     expect(signals[0]?.aborted).toBe(true);
+  });
+
+  test("is kept for a reader that does not read: it is cut off, and makes room", async () => {
+    const large = async () => ({ text: "x".repeat(30_000_000) });
+    const app = await startApp({ env: { ...env, MAX_REQUESTS: "1" }, does: { large } });
+    const asked = request(`${app.url}/test/large`).end();
+    const [answer] = (await once(asked, "response")) as [IncomingMessage];
+    answer.pause();
+    expect(await app.get("/health/live")).toMatchObject(overloaded);
+    await delay(1500);
+    expect((await app.get("/health/live")).status).toBe(200);
+    answer.resume();
+    await expect(once(answer, "end")).rejects.toThrow("aborted");
   });
 
   test("is kept for a body that does not come", async () => {
