@@ -53,7 +53,7 @@ async function ageOf(context: Context, { label, archived = 0, surprised = false 
   }
   const service = await context.service(database);
   // Between turns the queues are filled up again, which takes its time too.
-  const turnMs = context.turnMs * 0.7;
+  const turnMs = context.turnMs * 0.6;
   await database.sql("alter table cams.messages set (autovacuum_enabled = off)");
   let known = surprised;
   const stock = async (batch: number) => {

@@ -165,7 +165,7 @@ END) stored,
 ) with (fillfactor=80, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000, autovacuum_vacuum_insert_scale_factor=0, autovacuum_vacuum_insert_threshold=10000);
 CREATE INDEX messages_claim ON cams.messages USING btree (recipient_address, blocked, rank_at, seq);
 CREATE INDEX messages_ended_heads ON cams.messages USING btree (recipient_address, ends_at) WHERE ((ordering_key IS NOT NULL) AND (NOT blocked));
-CREATE INDEX messages_ends ON cams.messages USING btree (ends_at);
+CREATE INDEX messages_ends ON cams.messages USING btree (ends_at) WHERE (priority > 0);
 CREATE INDEX messages_ends_blocked ON cams.messages USING btree (ends_at) WHERE blocked;
 CREATE INDEX messages_line ON cams.messages USING btree (recipient_address, ordering_key, seq) WHERE (ordering_key IS NOT NULL);
 CREATE UNIQUE INDEX messages_one_head_per_line ON cams.messages USING btree (recipient_address, ordering_key) WHERE ((ordering_key IS NOT NULL) AND (NOT blocked));

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
@@ -6,17 +6,18 @@ import { migrate } from "../shared/db/migrate.ts";
 import { describeSchema } from "./describe-schema.ts";
 import { startPostgres } from "./postgres.ts";
 
-/** Migrates a throw-away database from empty and writes what came of it to `migrations/schema.sql`. */
-export async function writeSchema(): Promise<void> {
+/** Migrates a throw-away database from empty and answers what came of it: `migrations/schema.sql`. */
+export async function schemaPicture(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "cams-schema-"));
   try {
     const database = await startPostgres({ dataDir: folder });
     await migrate(new pg.Client(database.url));
     const client = new pg.Client(database.url);
     await client.connect();
-    await writeFile(new URL("../migrations/schema.sql", import.meta.url), await describeSchema(client));
+    const picture = await describeSchema(client);
     await client.end();
     await database.stop("immediate");
+    return picture;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -71,13 +71,16 @@ export function health({ db, now }: Context) {
           where i.ai_agent_address = due.ai_agent_address
           returning i.ai_agent_address as "aiAgentAddress", i.last_health_check_timestamp as timestamp, i.status,
             i.health_status as "healthStatus", i.admin_status as "adminStatus", i.expected_by as "expectedBy",
-            exists (
-              select from cams.messages m
+            -- Not as "exists": that may be planned as one walk through everybody's messages.
+            coalesce((
+              select true from cams.messages m
               where m.recipient_address = i.ai_agent_address and not m.blocked and m.rank_at <= ${now} + interval '180 s'
                 and m.available_at <= ${now} and m.ends_at > ${now}
-            ) or exists (
+              order by m.rank_at, m.seq
+              limit 1
+            ), (
               -- Behind the head of an ordering key that has ended, which the pull clears away.
-              select from cams.messages head, lateral (
+              select true from cams.messages head, lateral (
                 select m.available_at from cams.messages m
                 where m.recipient_address = head.recipient_address and m.ordering_key = head.ordering_key
                   and m.seq > head.seq and m.ends_at > ${now}
@@ -86,7 +89,9 @@ export function health({ db, now }: Context) {
               ) next
               where head.recipient_address = i.ai_agent_address and head.ordering_key is not null and not head.blocked
                 and head.ends_at <= ${now} and next.available_at <= ${now}
-            ) as "hasMessages"`,
+              order by head.ends_at
+              limit 1
+            ), false) as "hasMessages"`,
       );
     },
 

@@ -66,11 +66,13 @@ export function claiming(context: Context) {
       ClaimRow,
       sql`
         with line as materialized (
-          select exists (
-            select from cams.messages m
+          select coalesce((
+            select true from cams.messages m
             where m.recipient_address = ${address} and m.ordering_key is not null and not m.blocked
               and m.ends_at <= ${now}
-          ) as stuck
+            order by m.ends_at
+            limit 1
+          ), false) as stuck
         ), inbox as materialized (
           -- Shared with other pulls, against quarantine and change of destination; only taken when there is work, so
           -- that an idle agent's polling writes nothing.
@@ -78,7 +80,7 @@ export function claiming(context: Context) {
           where i.ai_agent_address = ${address} and i.admin_status = 'ACTIVE' and i.quarantined_at is null
             and i.inbox_destination_type = 'PULL_QUEUE'
             and (${evenIfStuck}::boolean or not line.stuck)
-            -- Not \`exists\`: where much is due, that is planned as a walk through everybody's messages.
+            -- Not as "exists": where much is due, that is planned as a walk through everybody's messages.
             and (select true from cams.messages m where ${due(address)} order by m.rank_at, m.seq limit 1)
           for share of i
         ), due as materialized (
