@@ -55,10 +55,11 @@ alter sequence cams.message_arrival owned by cams.messages.seq;
 
 -- Claim in rank order, and count what is pending; rows that wait behind their ordering key are stepped over whole.
 create index messages_claim on cams.messages (recipient_address, blocked, rank_at, seq);
--- The next of an ordering key.
-create index messages_line on cams.messages (recipient_address, ordering_key, seq) where ordering_key is not null;
+-- The next of an ordering key. The key stands first, here and in the next: an index that began with the recipient
+-- could be chosen to walk through all the lines of one.
+create index messages_line on cams.messages (ordering_key, recipient_address, seq) where ordering_key is not null;
 -- The rule of ordering keys: at most one message of a key is free to be handed out.
-create unique index messages_one_head_per_line on cams.messages (recipient_address, ordering_key)
+create unique index messages_one_head_per_line on cams.messages (ordering_key, recipient_address)
   where ordering_key is not null and not blocked;
 -- The sweep: what ended and nobody pulled, and first of it what stands behind the head of its ordering key. Its
 -- condition holds for every row, and only the sweep states it: a claim that looks for the ended heads of one inbox must

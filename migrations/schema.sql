@@ -167,8 +167,8 @@ CREATE INDEX messages_claim ON cams.messages USING btree (recipient_address, blo
 CREATE INDEX messages_ended_heads ON cams.messages USING btree (recipient_address, ends_at) WHERE ((ordering_key IS NOT NULL) AND (NOT blocked));
 CREATE INDEX messages_ends ON cams.messages USING btree (ends_at) WHERE (priority > 0);
 CREATE INDEX messages_ends_blocked ON cams.messages USING btree (ends_at) WHERE blocked;
-CREATE INDEX messages_line ON cams.messages USING btree (recipient_address, ordering_key, seq) WHERE (ordering_key IS NOT NULL);
-CREATE UNIQUE INDEX messages_one_head_per_line ON cams.messages USING btree (recipient_address, ordering_key) WHERE ((ordering_key IS NOT NULL) AND (NOT blocked));
+CREATE INDEX messages_line ON cams.messages USING btree (ordering_key, recipient_address, seq) WHERE (ordering_key IS NOT NULL);
+CREATE UNIQUE INDEX messages_one_head_per_line ON cams.messages USING btree (ordering_key, recipient_address) WHERE ((ordering_key IS NOT NULL) AND (NOT blocked));
 CREATE TRIGGER messages_advance_line AFTER DELETE ON cams.messages FOR EACH ROW WHEN (((old.ordering_key IS NOT NULL) AND (NOT old.blocked))) EXECUTE FUNCTION advance_message_line();
 CREATE TRIGGER messages_join_line BEFORE INSERT ON cams.messages FOR EACH ROW WHEN ((new.ordering_key IS NOT NULL)) EXECUTE FUNCTION join_message_line();
 

@@ -13,8 +13,8 @@ import { ask } from "./wire.ts";
 const seed = Number(process.env.SEED ?? 20_261_121);
 
 /** However many endpoints there come to be, the time for all of them together stays about the same. */
-const share = (runs: number) => Math.max(10, Math.ceil((runs * 25) / endpoints.length));
-const stride = Math.ceil(endpoints.flatMap(trickedBodies).length / 8000);
+const share = (runs: number) => Math.max(10, Math.ceil((runs * 15) / endpoints.length));
+const stride = Math.ceil(endpoints.flatMap(trickedBodies).length / 4000);
 
 const service = useService();
 const kit = kitFor(service);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { useService } from "../support/service.ts";
-import { allPages, atOnce, callsFor } from "./calls.ts";
+import { allPages, callsFor } from "./calls.ts";
+import { insertInboxes } from "./rows.ts";
 
 const service = useService();
 const calls = callsFor(service);
@@ -156,8 +157,8 @@ describe("health-report-batch", () => {
   });
 
   test("500 reports in one call, and 501 are too many", async () => {
-    const inboxes = await atOnce(500, () => calls.inbox());
-    const reports = inboxes.map(({ aiAgentAddress }) => ({ aiAgentAddress, status: "HEALTHY" }));
+    await insertInboxes(service, 500);
+    const reports = Array.from({ length: 500 }, (_, n) => ({ aiAgentAddress: `a${n + 1}`, status: "HEALTHY" }));
     const { body } = await batch(reports);
     expect(body.results.filter((result: { inbox?: unknown }) => result.inbox)).toHaveLength(500);
     expect((await batch([...reports, { aiAgentAddress: "x", status: "HEALTHY" }])).status).toBe(400);
@@ -165,8 +166,8 @@ describe("health-report-batch", () => {
   });
 
   test("two with the same 200 addresses in opposite order at once, 50 times: no error, none retried", async () => {
-    const inboxes = await atOnce(200, () => calls.inbox());
-    const reports = inboxes.map(({ aiAgentAddress }) => ({ aiAgentAddress, status: "HEALTHY" }));
+    await insertInboxes(service, 200);
+    const reports = Array.from({ length: 200 }, (_, n) => ({ aiAgentAddress: `a${n + 1}`, status: "HEALTHY" }));
     const opposite = reports.toReversed();
     for (let round = 0; round < 50; round++) {
       const answers = await Promise.all([batch(reports), batch(opposite)]);

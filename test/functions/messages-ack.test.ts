@@ -126,7 +126,7 @@ describe("messages-ack", () => {
       return "pulled";
     };
     const winners: string[] = [];
-    for (let round = 0; round < 150; round++) winners.push(await race(round));
+    for (let round = 0; round < 80; round++) winners.push(await race(round));
     expect(new Set(winners)).toEqual(new Set(["acknowledged", "pulled"]));
   });
 });

@@ -57,7 +57,7 @@ describe("messages-cancel", () => {
   });
 
   test("against an ack one wins, and the message says which", async () => {
-    for (let round = 0; round < 40; round++) {
+    for (let round = 0; round < 25; round++) {
       const { messageId, recipientAddress, leaseToken } = await calls.leased();
       const [acked, cancelled] = await Promise.all([calls.ack(recipientAddress, leaseToken), calls.cancel(messageId)]);
       const isAcked = acked.body.acknowledged.length === 1;
@@ -67,7 +67,7 @@ describe("messages-cancel", () => {
   });
 
   test("against a pull: whoever was handed the message cannot acknowledge it any more", async () => {
-    for (let round = 0; round < 40; round++) {
+    for (let round = 0; round < 25; round++) {
       const { messageId, recipientAddress } = await calls.message();
       const [pulled, cancelled] = await Promise.all([calls.pull(recipientAddress), calls.cancel(messageId)]);
       expect(cancelled.status).toBe(200);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { useService } from "../support/service.ts";
 import { atOnce, callsFor } from "./calls.ts";
+import { insertMessages } from "./rows.ts";
 
 const service = useService();
 const calls = callsFor(service);
@@ -14,7 +15,8 @@ const ids = (messages: Pulled[]) => messages.map(({ messageId }) => messageId);
 describe("messages-pull", () => {
   test("20 pullers at once over 500 messages: each message once", async () => {
     const { aiAgentAddress } = await calls.inbox();
-    const sent = await atOnce(500, () => calls.message({ recipientAddress: aiAgentAddress }));
+    await insertMessages(service, aiAgentAddress, 500);
+    const sent = await service.sql<{ id: string }>("select message_id as id from cams.messages");
     const pulled = await atOnce(20, async () => {
       const mine: Pulled[] = [];
       for (;;) {
@@ -25,7 +27,7 @@ describe("messages-pull", () => {
     });
     const all = ids(pulled.flat());
     expect(all).toHaveLength(500);
-    expect(new Set(all)).toEqual(new Set(ids(sent)));
+    expect(new Set(all)).toEqual(new Set(sent.map(({ id }) => id)));
     expect(pulled.filter((mine) => mine.length > 0).length).toBeGreaterThan(1);
   });
 
@@ -113,7 +115,7 @@ describe("messages-pull", () => {
     expect((await calls.pulled(aiAgentAddress, { maxMessages: 2 })).body.remaining).toBe(4);
     expect((await calls.pulled(aiAgentAddress, { maxMessages: 100 })).body.remaining).toBe(0);
     const { aiAgentAddress: full } = await calls.inbox();
-    await atOnce(150, () => calls.message({ recipientAddress: full }));
+    await insertMessages(service, full, 150);
     expect((await calls.pulled(full, { maxMessages: 20 })).body.remaining).toBe(100);
     expect((await calls.pulled(full, { maxMessages: 100 })).body.remaining).toBe(30);
   });

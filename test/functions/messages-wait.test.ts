@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { type Service, startService } from "../support/service.ts";
 import { atOnce, callsFor } from "./calls.ts";
+import { insertInboxes } from "./rows.ts";
 
 /** Longest that an answer may take after the send that it waited for. */
 const PROMPT_MS = 100;
@@ -116,8 +117,8 @@ describe("waitSeconds", () => {
   });
 
   test("200 that wait hold no connection: two serve everybody else, and one listens", async () => {
-    const inboxes = await atOnce(200, () => elsewhere.inbox());
-    const addresses: string[] = inboxes.map(({ aiAgentAddress }) => aiAgentAddress);
+    await insertInboxes(service, 200);
+    const addresses = Array.from({ length: 200 }, (_, n) => `a${n + 1}`);
     const waiting = addresses.map((address) => calls.pulled(address, { waitSeconds: 25 }));
     await everybodyWaits(200);
     const start = performance.now();

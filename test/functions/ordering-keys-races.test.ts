@@ -4,8 +4,8 @@ import { atOnce, callsFor } from "./calls.ts";
 
 const service = useService();
 const calls = callsFor(service);
-const KEYS = 6;
-const ROUNDS = 12;
+const KEYS = 5;
+const ROUNDS = 10;
 
 interface Line {
   address: string;

@@ -1,7 +1,7 @@
 import type { Server } from "node:http";
 import { http } from "@google-cloud/functions-framework";
 import { getTestServer } from "@google-cloud/functions-framework/testing";
-import { onTestFinished } from "vitest";
+import { expect, onTestFinished, vi } from "vitest";
 import { type App, compose } from "../../../functions/compose.ts";
 import { endpoints } from "../../../functions/index.ts";
 import { listen } from "../../../scripts/listen.ts";
@@ -66,6 +66,13 @@ export async function startApp({ env = {}, does = {}, own = [] }: Extra = {}): P
     sql: async (statement) => (await run(database.url, statement)).rows,
     close,
   };
+}
+
+/** Returns when so many requests wait, as the service itself counts them. */
+export async function untilWaiting({ get }: Pick<Http, "get">, count: number): Promise<void> {
+  await vi.waitFor(async () => {
+    expect((await get("/metrics")).body).toContain(`\ncams_waiting_requests ${count}\n`);
+  }, 10_000);
 }
 
 /** A promise, and what ends it. */

@@ -131,7 +131,7 @@ test("no line is written for what LOG_LEVEL leaves out", async () => {
   const app = await startApp({ env: { LOG_LEVEL: "WARNING" } });
   await app.get("/health/live");
   await app.get("/nowhere");
-  expect(written).toEqual([]);
+  expect(lines()).toEqual([]);
 });
 
 test("the transport of Google's library writes the lines once the first answer is out", async () => {

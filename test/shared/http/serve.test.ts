@@ -3,7 +3,8 @@ import { type IncomingMessage, request } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { exchange } from "../../contract/wire.ts";
-import { gate, startApp, type TestApp } from "./app.ts";
+import type { Answer } from "../../support/client.ts";
+import { gate, startApp, type TestApp, untilWaiting } from "./app.ts";
 
 const address = "waiting@corp.example";
 const inbox = { aiAgentAddress: address, inboxDestinationType: "PULL_QUEUE" };
@@ -40,23 +41,24 @@ describe("as many requests as it may", () => {
   });
 
   test("those that wait do not count as those that work", async () => {
-    const app = await startApp({ env: { MAX_REQUESTS: "1" } });
+    const app = await startApp({ env: { MAX_REQUESTS: "2" } });
     await app.post("/v1/agent-inboxes", inbox);
-    const pulls = [app.post(pullPath, { maxMessages: 1, waitSeconds: 20 })];
-    await delay(100);
-    pulls.push(app.post(pullPath, { maxMessages: 1, waitSeconds: 20 }));
-    await delay(100);
+    const pulls: Promise<Answer>[] = [];
+    while (pulls.length < 3) {
+      pulls.push(app.post(pullPath, { maxMessages: 1, waitSeconds: 20 }));
+      await untilWaiting(app, pulls.length);
+    }
     expect((await app.get(`/v1/agent-inboxes/${address}`)).status).toBe(200);
-    for (let i = 0; i < 2; i++) await app.post("/v1/messages", message);
+    for (const _ of pulls) await app.post("/v1/messages", message);
     const answers = await Promise.all(pulls);
-    expect(answers.flatMap(({ body }) => body.messages)).toHaveLength(2);
+    expect(answers.map(({ body }) => body.messages.length)).toEqual([1, 1, 1]);
   });
 
   test("503 overloaded to one more that would wait, and not to one that does not", async () => {
     const app = await startApp({ env: { MAX_WAITERS: "1" } });
     await app.post("/v1/agent-inboxes", inbox);
     const first = app.post(pullPath, { waitSeconds: 20 });
-    await delay(100);
+    await untilWaiting(app, 1);
     const second = await app.post(pullPath, { waitSeconds: 20 });
     expect(second).toMatchObject(overloaded);
     expect(Number(second.headers.get("retry-after"))).toBeGreaterThan(0);
@@ -70,9 +72,9 @@ describe("as many requests as it may", () => {
     const app = await startApp({ env: { MAX_WAITERS: "1" } });
     await app.post("/v1/agent-inboxes", inbox);
     const { hangUp } = hangingPull(app);
-    await delay(100);
+    await untilWaiting(app, 1);
     hangUp();
-    await delay(100);
+    await untilWaiting(app, 0);
     expect((await app.post(pullPath, { waitSeconds: 1 })).status).toBe(200);
   });
 });
@@ -132,9 +134,9 @@ describe("a caller that hangs up while it waits", () => {
     const app = await startApp();
     await app.post("/v1/agent-inboxes", inbox);
     const { hangUp } = hangingPull(app);
-    await delay(100);
+    await untilWaiting(app, 1);
     hangUp();
-    await delay(50);
+    await untilWaiting(app, 0);
     await app.post("/v1/messages", message);
     const { answer, milliseconds } = await timed(app.post(pullPath, { waitSeconds: 5 }));
     expect(answer.body.messages).toMatchObject([{ attempt: 1 }]);
@@ -153,7 +155,7 @@ describe("a caller that hangs up while it waits", () => {
     for (let i = 0; i < 40; i++) {
       const [answered, gone] = [await pulls(200), await pulls(499)];
       const { hangUp } = hangingPull(app);
-      await delay(20);
+      await untilWaiting(app, 1);
       const sent = app.post("/v1/messages", message);
       await delay(i / 10);
       hangUp();

@@ -3,7 +3,7 @@ import { Agent, type IncomingMessage, request } from "node:http";
 import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { gate, startApp } from "./app.ts";
+import { gate, startApp, untilWaiting } from "./app.ts";
 
 const address = "waiting@corp.example";
 const inbox = { aiAgentAddress: address, inboxDestinationType: "PULL_QUEUE" };
@@ -14,7 +14,7 @@ test("every waiting request is answered at once with what there is: nothing", as
   const app = await startApp();
   await app.post("/v1/agent-inboxes", inbox);
   const pulls = Array.from({ length: 50 }, () => app.post(pullPath, { waitSeconds: 30 }));
-  await delay(300);
+  await untilWaiting(app, 50);
   const start = performance.now();
   await app.close();
   expect(performance.now() - start).toBeLessThan(3000);
@@ -42,7 +42,7 @@ test("a message that is sent while others wait is either pulled and answered, or
   const app = await startApp();
   await app.post("/v1/agent-inboxes", inbox);
   const pull = app.post(pullPath, { waitSeconds: 30 });
-  await delay(100);
+  await untilWaiting(app, 1);
   // Its connection may be one of those that close.
   const sent = app.post("/v1/messages", message).catch(() => undefined);
   await new Promise(setImmediate);

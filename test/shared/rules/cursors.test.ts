@@ -30,6 +30,8 @@ test.each([
   ["a key too short", writeCursor(["x"])],
   ["a key too long", writeCursor(["x", 1, 2])],
   ["no list", Buffer.from("{}").toString("base64url")],
+  ["a text with a NUL, which PostgreSQL has none of", writeCursor(["a\0b", 1])],
+  ["a time in a year 0", writeCursor(["0000-01-01T00:00:00.000Z", 1])],
   ["null", Buffer.from("null").toString("base64url")],
 ])("%s is refused as a bad pageToken", (_, token) => {
   expect(() => readCursor(Shape, token)).toThrow(
