@@ -14,7 +14,7 @@ const arrows: { from: RegExp; project: RegExp; packages: RegExp }[] = [
   {
     from: /^shared\/http\//,
     project:
-      /^shared\/(http|schemas|logging|metrics|repository)\/|^shared\/(errors|config)\.ts$|^shared\/db\/hints\.ts$/,
+      /^shared\/(http|schemas|logging|metrics|repository)\/|^shared\/(errors|config|json)\.ts$|^shared\/db\/hints\.ts$/,
     packages: /^(node:|zod$|zod-openapi$)/,
   },
   {
@@ -26,11 +26,11 @@ const arrows: { from: RegExp; project: RegExp; packages: RegExp }[] = [
   { from: /^shared\/schemas\//, project: /^shared\/schemas\//, packages: /^zod$/ },
   {
     from: /^shared\/db\//,
-    project: /^shared\/(db|logging|metrics)\/|^shared\/(errors|config)\.ts$/,
+    project: /^shared\/(db|logging|metrics)\/|^shared\/(errors|config|json)\.ts$/,
     packages: /^(node:|pg$|zod$|node-pg-migrate$|@google-cloud\/cloud-sql-connector$)/,
   },
   { from: /^shared\/(logging|metrics)\//, project: /^shared\/(logging|metrics)\//, packages: /./ },
-  { from: /^shared\/errors\.ts$/, project: /^$/, packages: /^$/ },
+  { from: /^shared\/(errors|json)\.ts$/, project: /^$/, packages: /^$/ },
   { from: /^shared\/config(uration)?\.ts$/, project: /^shared\/config\.ts$/, packages: /^zod$/ },
 ];
 

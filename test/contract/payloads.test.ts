@@ -36,6 +36,10 @@ const kept: [string, string][] = [
   ["nested such keys", '{"a":[{"__proto__":{"__proto__":null}}]}'],
   ["an empty key, and a key with JSON pointer's signs", '{"":{"":""},"a/b~c":1}'],
   ["numbers at the ends of a double", '{"n":[9007199254740991,-9007199254740991,1.7976931348623157e+308,5e-324,0.1]}'],
+  [
+    "numbers that no double can keep",
+    '{"n":[12345678901234567890,-9223372036854775807,9007199254740993,0.12345678901234567890123,1e999,-1e400,1e-400]}',
+  ],
   ["big numbers in text", '{"n":"123456789012345678901234567890.123456789"}'],
   ["scalars of every kind", '{"a":[null,true,false,0,"",[],{}]}'],
   ["SQL and templates", String.raw`{"a":"'; drop table cams.messages; -- $1 %s \\ \" {{x}}"}`],
@@ -62,20 +66,6 @@ const respelled: [string, string, string][] = [
 test.each(respelled)("a payload with %s comes back as the same JSON", async (_, payload, same) => {
   const { texts } = await roundTrip(payload);
   expect(texts).toEqual([same, same]);
-});
-
-test.each([
-  ["1e999", "/payload/n/0"],
-  ["-1e400", "/payload/n/0"],
-  ["1e-400", "/payload/n/0"],
-  ["12345678901234567890", "/payload/n/0"],
-  ["9007199254740993", "/payload/n/0"],
-  ["-9223372036854775807", "/payload/n/0"],
-  ["0.12345678901234567890123", "/payload/n/0"],
-])("400 naming %s, which no double can keep", async (number, pointer) => {
-  const { sent } = await roundTrip(`{"n":[${number}]}`);
-  expect(sent).toMatchObject({ status: 400, body: { code: "invalid_request", errors: [{ pointer }] } });
-  expect(await service.sql("select from cams.messages")).toEqual([]);
 });
 
 test.each([

@@ -35,9 +35,9 @@ describe("a number", () => {
   test.each([
     ...["9007199254740993", "-9007199254740993", "12345678901234567890", "1e309", "-1e309", "1e-400", "1.8e308"],
     ...["0.10000000000000000001", "3.14159265358979323846", "1.0000000000000000000001e5", "123456789012345678e3"],
-  ])("%s is refused, naming where it is", (number) => {
-    expect(() => read(`{"a/b":{"n":[0, ${number}]}}`)).toThrow(refusal("invalid_request", "/a~1b/n/1"));
-    expect(() => read(`[${number}]`)).toThrow(refusal("invalid_request", "/0"));
+  ])("%s, which no double can keep, is written again as it came", (number) => {
+    for (const text of [`{"a/b":{"n":[0,${number}]}}`, `[${number}]`, number])
+      expect(JSON.stringify(read(text))).toBe(text);
   });
 
   test("in text, or in a key, is text", () => {
@@ -47,13 +47,6 @@ describe("a number", () => {
       '{"12345678901234567890":1}',
     ])
       expect(read(text)).toEqual(JSON.parse(text));
-  });
-
-  test("at most 100 are named", () => {
-    const numbers = Array(1000).fill("12345678901234567890").join(",");
-    expect(() => read(`[${numbers}]`)).toThrow(
-      expect.objectContaining({ errors: expect.objectContaining({ length: 100 }) }),
-    );
   });
 });
 
