@@ -1,3 +1,5 @@
+import pg from "pg";
+import { expect } from "vitest";
 import { makerFor } from "../support/make.ts";
 import type { Service } from "../support/service.ts";
 
@@ -77,4 +79,28 @@ export async function allPages(service: Service, path: string, afterEach?: () =>
     await afterEach?.();
   }
   return items;
+}
+
+/** Runs `work` while another session holds what the statement `lock` takes, until it is released. */
+export async function whileHeld(
+  service: Service,
+  lock: string,
+  values: unknown[],
+  work: (release: () => Promise<unknown>) => Promise<void>,
+): Promise<void> {
+  const holder = new pg.Client(service.databaseUrl);
+  await holder.connect();
+  try {
+    await holder.query("begin");
+    await holder.query(lock, values);
+    await work(() => holder.query("commit"));
+  } finally {
+    await holder.end();
+  }
+}
+
+/** Resolves when so many sessions of the database wait for a lock. */
+export async function sessionsWait({ sql }: Service, sessions: number): Promise<void> {
+  const waiting = "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+  await expect.poll(() => sql(waiting), { interval: 2 }).toHaveLength(sessions);
 }

@@ -166,7 +166,9 @@ describe("health-report-batch", () => {
   });
 
   test("two with the same 200 addresses in opposite order at once, 50 times: no error, none retried", async () => {
-    await insertInboxes(service, 200);
+    // So many that each of the 200 is looked up by itself, in the order of the batch unless that is seen to.
+    await insertInboxes(service, 20_000);
+    await service.sql("analyze cams.agent_inboxes");
     const reports = Array.from({ length: 200 }, (_, n) => ({ aiAgentAddress: `a${n + 1}`, status: "HEALTHY" }));
     const opposite = reports.toReversed();
     for (let round = 0; round < 50; round++) {

@@ -1,7 +1,6 @@
-import pg from "pg";
 import { describe, expect, test } from "vitest";
 import { useService } from "../support/service.ts";
-import { allPages, atOnce, callsFor } from "./calls.ts";
+import { allPages, atOnce, callsFor, sessionsWait, whileHeld } from "./calls.ts";
 import { insertMessages } from "./rows.ts";
 
 const service = useService();
@@ -111,24 +110,36 @@ describe("inboxes-delete", () => {
 });
 
 describe("a send racing a deletion", () => {
-  test("that waited for it: the message is found, though it was accepted after the deletion began", async () => {
+  test("that began first: the deletion waits for it and takes its message along", async () => {
     const { aiAgentAddress } = await calls.inbox();
-    const sender = new pg.Client(service.databaseUrl);
-    await sender.connect();
-    try {
-      await sender.query("begin");
-      await sender.query("select from cams.agent_inboxes where ai_agent_address = $1 for key share", [aiAgentAddress]);
+    await whileHeld(service, "select cams.lock_message_line($1, 'k')", [aiAgentAddress], async (release) => {
+      const send = calls.send({ recipientAddress: aiAgentAddress, orderingKey: "k" });
+      await sessionsWait(service, 1);
       const deletion = remove(aiAgentAddress);
-      const blocked = "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
-      await expect.poll(() => service.sql(blocked), { interval: 2 }).toHaveLength(1);
+      await sessionsWait(service, 2);
+      await release();
+      expect((await deletion).status).toBe(204);
+      const sent = await send;
+      expect(sent.status).toBe(202);
+      expect(await calls.messageOf(sent.body.messageId)).toMatchObject({
+        status: "DEAD_LETTERED",
+        deadLetterReason: "inbox_deleted",
+      });
+    });
+  });
+
+  test("that came between its begin and its end: the message is found, though it is younger", async () => {
+    const { aiAgentAddress } = await calls.inbox();
+    const held = "select from cams.agent_inboxes where ai_agent_address = $1 for key share";
+    await whileHeld(service, held, [aiAgentAddress], async (release) => {
+      const deletion = remove(aiAgentAddress);
+      await sessionsWait(service, 1);
       const sent = await calls.send({ recipientAddress: aiAgentAddress });
       expect(sent.status).toBe(202);
-      await sender.query("commit");
+      await release();
       expect((await deletion).status).toBe(204);
       expect(await calls.messageOf(sent.body.messageId)).toMatchObject({ status: "DEAD_LETTERED" });
-    } finally {
-      await sender.end();
-    }
+    });
   });
 
   test("every accepted message ends as a dead letter or waits in the new inbox, none is left over", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { useService } from "../support/service.ts";
-import { atOnce, callsFor } from "./calls.ts";
+import { atOnce, callsFor, sessionsWait, whileHeld } from "./calls.ts";
 import { insertMessages } from "./rows.ts";
 
 const service = useService();
@@ -120,6 +120,17 @@ describe("messages-pull", () => {
     expect((await calls.pulled(full, { maxMessages: 100 })).body.remaining).toBe(30);
   });
 
+  test("a message that is being decided about keeps no pull waiting", async () => {
+    const { aiAgentAddress } = await calls.inbox();
+    const first = await calls.message({ recipientAddress: aiAgentAddress });
+    const second = await calls.message({ recipientAddress: aiAgentAddress });
+    const held = "select from cams.messages where message_id = $1 for update";
+    await whileHeld(service, held, [first.messageId], async () => {
+      expect(ids(await calls.pull(aiAgentAddress))).toEqual([second.messageId]);
+    });
+    expect(ids(await calls.pull(aiAgentAddress))).toEqual([first.messageId]);
+  });
+
   test("only the inbox asked for is pulled from", async () => {
     const one = await calls.message();
     const two = await calls.message();
@@ -140,6 +151,21 @@ describe("who may pull", () => {
     await service.sql("delete from cams.messages");
     expect(await calls.pulled(recipientAddress)).toMatchObject(inactive);
   });
+
+  test.each(["admin_status = 'INACTIVE'", "quarantined_at = now()"])(
+    "nothing is leased once %s is decided, though the decision was not yet committed when the pull came",
+    async (decision) => {
+      const { messageId, recipientAddress } = await calls.message();
+      const held = `update cams.agent_inboxes set ${decision} where ai_agent_address = $1`;
+      await whileHeld(service, held, [recipientAddress], async (release) => {
+        const pull = calls.pulled(recipientAddress);
+        await sessionsWait(service, 1);
+        await release();
+        expect((await pull).body.messages ?? []).toEqual([]);
+      });
+      expect(await calls.messageOf(messageId)).toMatchObject({ status: "QUEUED", attempt: 0 });
+    },
+  );
 
   test("a request that waits is refused when its inbox becomes inactive", async () => {
     const { aiAgentAddress } = await calls.inbox();
