@@ -17,7 +17,10 @@ export interface Context {
   now: Sql;
   hints: Hints;
   /** Runs `work` with the repository and the database bound to one transaction. */
-  transaction<T>(work: (repo: Repository, db: Database) => Promise<T>): Promise<T>;
+  transaction<T>(
+    work: (repo: Repository, db: Database) => Promise<T>,
+    options?: { statementTimeoutSeconds?: number },
+  ): Promise<T>;
 }
 
 /** Everything that is kept, by noun. */
@@ -49,7 +52,8 @@ export function createRepository(db: Database, hints: Hints, now: Sql = NOW): Re
     db,
     now,
     hints,
-    transaction: (work) => db.transaction((bound) => work(createRepository(bound, hints, now), bound)),
+    transaction: (work, options) =>
+      db.transaction((bound) => work(createRepository(bound, hints, now), bound), options),
   };
   return {
     inboxes: inboxes(context),
