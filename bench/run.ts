@@ -26,6 +26,16 @@ async function main(): Promise<void> {
   if (unknown.length > 0) throw new Error(`no such benchmark: ${unknown.join(", ")}\n${USAGE}`);
   const folder = await mkdtemp(join(tmpdir(), "cams-bench-"));
   let postgres: EmbeddedPostgres | undefined;
+  const cleanUp = async () => {
+    await postgres?.stop("immediate");
+    await rm(folder, { recursive: true, force: true });
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const)
+    process.once(signal, () => {
+      // Whoever talks to the database just now loses it. Services and loads end by themselves when this process is gone.
+      process.on("uncaughtException", () => {});
+      cleanUp().finally(() => process.exit(1));
+    });
   try {
     postgres = await startPostgres({ dataDir: folder });
     const version = await postgresVersion(postgres.url);
@@ -39,8 +49,7 @@ async function main(): Promise<void> {
       if (file) mergeResults(file, { [bench.name]: result });
     }
   } finally {
-    await postgres?.stop("immediate");
-    await rm(folder, { recursive: true, force: true });
+    await cleanUp();
   }
 }
 

@@ -16,6 +16,8 @@ export interface IdempotencyScope {
 
 const KEPT = sql`interval '24 hours'`;
 
+const Kept = z.object({ requestHash: z.instanceof(Buffer), answer: KeptAnswer.optional() });
+
 /** First answers by idempotency key; use within the transaction that does the work. */
 export function idempotency({ db, now }: Context) {
   return {
@@ -27,7 +29,7 @@ export function idempotency({ db, now }: Context) {
     async take({ principal, functionName, key }: IdempotencyScope, requestHash: Buffer) {
       const kept = await db.one(
         "idempotency.take",
-        z.object({ requestHash: z.instanceof(Buffer), answer: KeptAnswer.optional() }),
+        Kept,
         sql`
           insert into cams.idempotency_keys as k (principal, function, key, request_hash, kept_until)
           values (${principal}, ${functionName}, ${key}, ${requestHash}, ${now} + ${KEPT})

@@ -8,6 +8,23 @@ import type { Context } from "./index.ts";
 import { claiming } from "./lease-claim.ts";
 import { finish } from "./message-rows.ts";
 
+const Token = z.object({ leaseToken: z.string() });
+const Done = z.object({
+  messageId: z.string().optional(),
+  token: z.string().optional(),
+  inLine: z.boolean().optional(),
+});
+const Failed = z.object({
+  messageId: z.string().optional(),
+  token: z.string().optional(),
+  dead: z.boolean().optional(),
+});
+const Prolonged = z.object({
+  messageId: z.string().optional(),
+  token: z.string().optional(),
+  leaseExpiresAt: Timestamp.optional(),
+});
+
 /** What a puller does: claim messages, and with the lease tokens acknowledge, return or extend. */
 export function leases(context: Context) {
   const { db, now, hints } = context;
@@ -37,7 +54,7 @@ export function leases(context: Context) {
   async function acknowledgedBefore(address: string, given: Lease[]): Promise<string[]> {
     const rows = await db.many(
       "leases.acknowledged_before",
-      z.object({ leaseToken: z.string() }),
+      Token,
       sql`
         with ${tokens(given)}
         select a.message_id || '.' || a.lease_token as "leaseToken"
@@ -59,7 +76,7 @@ export function leases(context: Context) {
     async acknowledge(address: string, leaseTokens: string[]) {
       const rows = await db.many(
         "leases.acknowledge",
-        z.object({ messageId: z.string().optional(), token: z.string().optional(), inLine: z.boolean().optional() }),
+        Done,
         sql`
           with ${held(address, leasesOf(leaseTokens))}, ending as (
             select message_id from held
@@ -87,7 +104,7 @@ export function leases(context: Context) {
     async fail(address: string, leaseTokens: string[], retryAfterSeconds?: number, reason?: string) {
       const rows = await db.many(
         "leases.fail",
-        z.object({ messageId: z.string().optional(), token: z.string().optional(), dead: z.boolean().optional() }),
+        Failed,
         sql`
           with ${held(address, leasesOf(leaseTokens))}, ending as (
             select message_id from held where last_attempt
@@ -135,11 +152,7 @@ export function leases(context: Context) {
     async extend(address: string, leaseTokens: string[], leaseSeconds: number) {
       const rows = await db.many(
         "leases.extend",
-        z.object({
-          messageId: z.string().optional(),
-          token: z.string().optional(),
-          leaseExpiresAt: Timestamp.optional(),
-        }),
+        Prolonged,
         sql`
           with ${held(address, leasesOf(leaseTokens))}, extended as (
             update cams.messages m set available_at = ${now} + make_interval(secs => ${leaseSeconds}::integer)

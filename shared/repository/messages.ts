@@ -10,13 +10,16 @@ import { sending } from "./message-send.ts";
 
 const Cursor = z.tuple([z.guid()]);
 
+const Archived = z.object({ expired: z.int(), deadLettered: z.int() });
+const Backlog = z.object({ pending: z.int(), oldestAgeSeconds: z.number() });
+
 /** Messages from acceptance to their end; what a puller does with a lease is in `leases`. */
 export function messages(context: Context) {
   const { db, now, hints, transaction } = context;
   async function archiveEndedWhere(which: Sql, limit: number) {
     return db.one(
       "messages.archive_ended",
-      z.object({ expired: z.int(), deadLettered: z.int() }),
+      Archived,
       sql`
         with ending as materialized (
           select m.message_id from cams.messages m
@@ -148,7 +151,7 @@ export function messages(context: Context) {
     async backlog() {
       return db.one(
         "messages.backlog",
-        z.object({ pending: z.int(), oldestAgeSeconds: z.number() }),
+        Backlog,
         sql`
           select count(*) as pending,
             coalesce(extract(epoch from max(${now} - m.accepted_at)), 0)::float8 as "oldestAgeSeconds"

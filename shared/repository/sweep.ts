@@ -11,6 +11,9 @@ const missed = (reports: number): Sql =>
 const suspectAt = missed(SUSPECT_AFTER_MISSED);
 const offlineAt = missed(OFFLINE_AFTER_MISSED);
 
+const Outlook = z.object({ goingOffline: z.int(), watched: z.int() });
+const Marked = z.object({ seen: z.int(), suspected: z.int(), offline: z.int(), leasesReturned: z.int() });
+
 /** What time alone changes about inboxes; every statement costs what is stale, not what is registered. */
 export function sweep({ db, now }: Context) {
   // After an outage a million may be stale: counting them takes longer than a request is given.
@@ -22,7 +25,7 @@ export function sweep({ db, now }: Context) {
       return patiently((db) =>
         db.one(
           "sweep.outlook",
-          z.object({ goingOffline: z.int(), watched: z.int() }),
+          Outlook,
           sql`
           with going as materialized (
             select count(*) as offline from cams.agent_inboxes i where i.sweep_after <= ${now} and ${offlineAt} <= ${now}
@@ -46,7 +49,7 @@ export function sweep({ db, now }: Context) {
       return patiently((db) =>
         db.one(
           "sweep.mark_stale",
-          z.object({ seen: z.int(), suspected: z.int(), offline: z.int(), leasesReturned: z.int() }),
+          Marked,
           sql`
           with stale as materialized (
             select i.ai_agent_address, i.health_status as was, ${offlineAt} <= ${now} as offline,
@@ -70,8 +73,6 @@ export function sweep({ db, now }: Context) {
               sweep_after = case when stale.offline then null when stale.suspect then ${offlineAt} else ${suspectAt} end
             from stale
             where i.ai_agent_address = stale.ai_agent_address
-              -- Says nothing new, but an array's rows are always looked up; a join might read through all inboxes.
-              and i.ai_agent_address = any (array(select ai_agent_address from stale))
             returning i.ai_agent_address, stale.was, i.health_status
           ), leased as materialized (
             select m.message_id from cams.messages m

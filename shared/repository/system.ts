@@ -2,6 +2,8 @@ import { z } from "zod";
 import { sql } from "../db/sql.ts";
 import type { Context } from "./index.ts";
 
+const Made = z.object({ made: z.int() });
+
 /** What the service asks about the database itself. */
 export function system({ db }: Context) {
   return {
@@ -14,7 +16,7 @@ export function system({ db }: Context) {
     async makePartitions(): Promise<number> {
       const { made } = await db.one(
         "system.make_partitions",
-        z.object({ made: z.int() }),
+        Made,
         sql`select cams.make_message_partitions(14) as made`,
       );
       return made;
