@@ -66,8 +66,6 @@ export function inboxes({ db, now, transaction }: Context) {
             select count(*) from (
               select from cams.messages m
               where m.recipient_address = i.ai_agent_address and m.ends_at > ${now}
-              -- The order of an index: without it, where much is pending, everybody's messages are read.
-              order by m.blocked, m.rank_at, m.seq
               limit ${COUNTED}::int
             ) counted
           ) as "pendingMessages"

@@ -60,23 +60,25 @@ export function sweep({ db, now }: Context) {
             limit ${limit}
             for no key update skip locked
           ), marked as (
+            -- An array, not a join: before there are statistics a join reads through all inboxes.
             update cams.agent_inboxes i set
               health_status = case
-                when stale.offline then 'OFFLINE'
-                when stale.suspect and i.health_status = 'HEALTHY' then 'SUSPECT'
+                when ${offlineAt} <= ${now} then 'OFFLINE'
+                when ${suspectAt} <= ${now} and i.health_status = 'HEALTHY' then 'SUSPECT'
                 else i.health_status end,
               status_reason = case
-                when stale.offline then 'missed ' || ${OFFLINE_AFTER_MISSED}::integer || ' reports'
-                when stale.suspect and i.health_status = 'HEALTHY'
+                when ${offlineAt} <= ${now} then 'missed ' || ${OFFLINE_AFTER_MISSED}::integer || ' reports'
+                when ${suspectAt} <= ${now} and i.health_status = 'HEALTHY'
                   then 'missed ' || ${SUSPECT_AFTER_MISSED}::integer || ' reports'
                 else i.status_reason end,
-              sweep_after = case when stale.offline then null when stale.suspect then ${offlineAt} else ${suspectAt} end
-            from stale
-            where i.ai_agent_address = stale.ai_agent_address
-            returning i.ai_agent_address, stale.was, i.health_status
+              sweep_after = case
+                when ${offlineAt} <= ${now} then null
+                when ${suspectAt} <= ${now} then ${offlineAt}
+                else ${suspectAt} end
+            where i.ai_agent_address = any (array(select ai_agent_address from stale))
           ), leased as materialized (
             select m.message_id from cams.messages m
-            where m.recipient_address in (select ai_agent_address from marked where health_status = 'OFFLINE')
+            where m.recipient_address = any (array(select ai_agent_address from stale where offline))
               and m.lease_token is not null and m.available_at > ${now}
             order by m.seq
             for update
@@ -86,10 +88,10 @@ export function sweep({ db, now }: Context) {
             returning m.message_id
           )
           select count(*) as seen,
-            count(*) filter (where health_status = 'SUSPECT' and was <> 'SUSPECT') as suspected,
-            count(*) filter (where health_status = 'OFFLINE') as offline,
+            count(*) filter (where suspect and not offline and was = 'HEALTHY') as suspected,
+            count(*) filter (where offline) as offline,
             (select count(*) from returned) as "leasesReturned"
-          from marked`,
+          from stale`,
         ),
       );
     },
