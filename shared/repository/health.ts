@@ -7,6 +7,7 @@ import { Timestamp } from "../schemas/common.ts";
 import type { HealthReport } from "../schemas/health.ts";
 import { HealthStatus, Status } from "../schemas/inbox.ts";
 import type { Context } from "./index.ts";
+import { dueNow } from "./message-rows.ts";
 
 const Reported = z.object({
   aiAgentAddress: z.string(),
@@ -74,8 +75,7 @@ export function health({ db, now }: Context) {
             -- Not as "exists": that may be planned as one walk through everybody's messages.
             coalesce((
               select true from cams.messages m
-              where m.recipient_address = i.ai_agent_address and not m.blocked and m.rank_at <= ${now} + interval '180 s'
-                and m.available_at <= ${now} and m.ends_at > ${now}
+              where ${dueNow(now, sql`i.ai_agent_address`)}
               order by m.rank_at, m.seq
               limit 1
             ), (

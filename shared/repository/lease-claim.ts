@@ -1,10 +1,9 @@
 import { z } from "zod";
 import { type Sql, sql } from "../db/sql.ts";
 import { inboxNotFound, Problem } from "../errors.ts";
-import { MAX_HEAD_START_SECONDS } from "../rules/priority.ts";
 import { PulledMessage } from "../schemas/message.ts";
 import type { Context } from "./index.ts";
-import { pulledMessage } from "./message-rows.ts";
+import { dueNow, pulledMessage } from "./message-rows.ts";
 import { messages } from "./messages.ts";
 
 interface Claim {
@@ -42,6 +41,8 @@ interface Claimed {
 export function claiming(context: Context) {
   const { db, now } = context;
 
+  const due = (address: string): Sql => dueNow(now, sql`${address}`);
+
   return async function claim(address: string, given: Claim): Promise<Claimed> {
     const claimed = claimedOf(address, await claimOnce(address, given, false));
     if (!claimed.stuck) return claimed;
@@ -51,14 +52,6 @@ export function claiming(context: Context) {
       more = (await messages(context).archiveEnded(SLICE, address)).more;
     return claimedOf(address, await claimOnce(address, given, true));
   };
-
-  /** Due now: free of its ordering key, not waiting, not ended. A rank further ahead than LOW's is not due. */
-  function due(address: string): Sql {
-    return sql`
-    m.recipient_address = ${address} and not m.blocked
-    and m.rank_at <= ${now} + make_interval(secs => ${MAX_HEAD_START_SECONDS}::integer)
-    and m.available_at <= ${now} and m.ends_at > ${now}`;
-  }
 
   async function claimOnce(address: string, { maxMessages, leaseSeconds }: Claim, evenIfStuck: boolean) {
     return db.many(

@@ -1,4 +1,5 @@
 import { type Sql, sql } from "../db/sql.ts";
+import { MAX_HEAD_START_SECONDS } from "../rules/priority.ts";
 
 /** What a live and an archived row (`m`) have in common, as the API shows it. */
 const common = sql`
@@ -24,6 +25,12 @@ export const liveAttempts = (now: Sql): Sql => sql`
     'number', m.attempt, 'at', cams.iso(m.leased_at),
     'outcome', case when m.available_at > ${now} then 'LEASED' else 'LEASE_EXPIRED' end
   ) end`;
+
+/** Due now in an inbox: free of its ordering key, not waiting, not ended. A rank further ahead than LOW's is not due. */
+export const dueNow = (now: Sql, recipient: Sql): Sql => sql`
+  m.recipient_address = ${recipient} and not m.blocked
+  and m.rank_at <= ${now} + make_interval(secs => ${MAX_HEAD_START_SECONDS}::integer)
+  and m.available_at <= ${now} and m.ends_at > ${now}`;
 
 /** A live row as a message. */
 export const liveMessage = (now: Sql): Sql => sql`

@@ -1,20 +1,10 @@
 import { expect, test } from "vitest";
 import { useService } from "../support/service.ts";
 import { atOnce, callsFor } from "./calls.ts";
-import { insertMessages } from "./rows.ts";
+import { insertMessages, nothing } from "./rows.ts";
 
 const service = useService();
 const calls = callsFor(service);
-const nothing = {
-  suspected: 0,
-  offline: 0,
-  expired: 0,
-  deadLettered: 0,
-  locksReleased: 0,
-  tasksReturned: 0,
-  frozen: false,
-};
-
 /** Rows as sends and pulls leave them: `expired` past their time, `exhausted` in a lapsed last attempt. */
 async function ended(expired: number, exhausted: number): Promise<string> {
   const { aiAgentAddress } = await calls.inbox();

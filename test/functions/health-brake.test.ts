@@ -1,20 +1,10 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { useService } from "../support/service.ts";
 import { atOnce, callsFor } from "./calls.ts";
-import { insertInboxes, reportedAt } from "./rows.ts";
+import { insertInboxes, nothing, reportedAt } from "./rows.ts";
 
 const service = useService();
 const calls = callsFor(service);
-const nothing = {
-  suspected: 0,
-  offline: 0,
-  expired: 0,
-  deadLettered: 0,
-  locksReleased: 0,
-  tasksReturned: 0,
-  frozen: false,
-};
-
 afterEach(() => vi.restoreAllMocks());
 
 /** Inboxes that report every minute, of which `stale` have been silent for five. */

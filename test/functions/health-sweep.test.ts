@@ -1,19 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { useService } from "../support/service.ts";
 import { atOnce, callsFor } from "./calls.ts";
+import { nothing } from "./rows.ts";
 
 const service = useService();
 const calls = callsFor(service);
-const nothing = {
-  suspected: 0,
-  offline: 0,
-  expired: 0,
-  deadLettered: 0,
-  locksReleased: 0,
-  tasksReturned: 0,
-  frozen: false,
-};
-
 async function watched(status = "HEALTHY"): Promise<string> {
   const { aiAgentAddress } = await calls.inbox();
   await calls.report(aiAgentAddress, status);

@@ -60,3 +60,14 @@ export function reportedAt(time: string): Record<string, string> {
     sweep_after: `${time} + interval '120 s'`,
   };
 }
+
+/** What a sweep answers that finds nothing to do. */
+export const nothing = {
+  suspected: 0,
+  offline: 0,
+  expired: 0,
+  deadLettered: 0,
+  locksReleased: 0,
+  tasksReturned: 0,
+  frozen: false,
+};
