@@ -2,7 +2,7 @@ import type { Server } from "node:http";
 import net from "node:net";
 import type { Config } from "../shared/config.ts";
 import { createDatabase } from "../shared/db/database.ts";
-import { createHints } from "../shared/db/hints.ts";
+import { createHints, type Hints } from "../shared/db/hints.ts";
 import { migrate } from "../shared/db/migrate.ts";
 import { openConnections } from "../shared/db/pool.ts";
 import { createAuthentication } from "../shared/http/auth.ts";
@@ -10,8 +10,15 @@ import type { Endpoint } from "../shared/http/endpoint.ts";
 import { type RequestHandler, serve } from "../shared/http/serve.ts";
 import { createTraffic } from "../shared/http/traffic.ts";
 import { createLogger, type Logger } from "../shared/logging/index.ts";
-import { createMetrics } from "../shared/metrics/index.ts";
+import { createMetrics, type Metrics } from "../shared/metrics/index.ts";
+import { createDispatcher } from "../shared/outbound/dispatcher.ts";
+import { createGuard } from "../shared/outbound/guard.ts";
+import { createPubsub } from "../shared/outbound/pubsub.ts";
+import { createSender } from "../shared/outbound/sender.ts";
+import { createVault } from "../shared/outbound/vault.ts";
+import { createWebhooks } from "../shared/outbound/webhooks.ts";
 import { constraints, createRepository, type Repository } from "../shared/repository/index.ts";
+import { DELIVERIES } from "../shared/rules/topics.ts";
 
 /** Cloud Run gives 10 s from SIGTERM to SIGKILL; the pool needs some of it to close. */
 const GRACE_MS = 8_000;
@@ -41,7 +48,8 @@ export async function compose(config: Config): Promise<App> {
   const hints = createHints({ pool, client, log, lingerMs: config.K_SERVICE ? 0 : 10_000 });
   const repo = createRepository(db, hints);
   const traffic = createTraffic({ maxRequests: config.MAX_REQUESTS, maxWaiters: config.MAX_WAITERS }, metrics);
-  const services = { log, metrics, migrate: () => migrate(client()) };
+  const outbound = composeOutbound(config, repo, hints, log, metrics);
+  const services = { log, metrics, migrate: () => migrate(client()), ...outbound.services };
   metrics.beforeRender(() => {
     metrics.poolConnections("idle", pool.idleCount);
     metrics.poolConnections("busy", pool.totalCount - pool.idleCount);
@@ -65,11 +73,45 @@ export async function compose(config: Config): Promise<App> {
       // No new connections. HTTP's own close would also cut those on which an answer is still being written.
       if (server) net.Server.prototype.close.call(server);
       await traffic.stop(GRACE_MS);
+      outbound.close();
       server?.close();
       server?.closeAllConnections();
       await hints.close();
       await close();
       await log.flush();
+    },
+  };
+}
+
+/** What goes out into the world: the dispatcher, and what it delivers with. */
+function composeOutbound(config: Config, repo: Repository, hints: Hints, log: Logger, metrics: Metrics) {
+  const servers = config.DNS_SERVERS?.split(",");
+  const destinations = createGuard({
+    insecure: config.ALLOW_INSECURE_DESTINATIONS === "true",
+    ...(servers && { servers }),
+  });
+  const vault = createVault(config.SECRETS_KEY);
+  const webhooks = createWebhooks(destinations);
+  const pubsub = createPubsub({
+    endpoint: config.PUBSUB_ENDPOINT,
+    ...(config.PUBSUB_EMULATOR_HOST && { emulatorHost: config.PUBSUB_EMULATOR_HOST }),
+  });
+  const dispatch = createDispatcher({
+    queue: repo.deliveries,
+    send: createSender(webhooks, pubsub, vault, log),
+    subscribe: () => hints.subscribe(DELIVERIES),
+    log,
+    metrics,
+  });
+  return {
+    services: {
+      deliver: (signal: AbortSignal) => dispatch(config.DELIVER_SECONDS, signal),
+      destinations,
+      makeSecret: vault.make,
+    },
+    close() {
+      webhooks.close();
+      pubsub.close();
     },
   };
 }

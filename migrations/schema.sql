@@ -24,10 +24,13 @@ END) stored,
   last_updated_timestamp timestamp(3) with time zone not null,
   updated_by text not null,
   revision integer not null default 1,
+  failures_in_row integer not null default 0,
+  delivery_paused_until timestamp(3) with time zone,
   constraint agent_inboxes_address_unique PRIMARY KEY (ai_agent_address),
   constraint agent_inboxes_address_canonical CHECK ((((char_length(ai_agent_address) >= 1) AND (char_length(ai_agent_address) <= 255)) AND (ai_agent_address !~ '[\s/?#%A-Z]'::text))),
   constraint agent_inboxes_admin_status CHECK ((admin_status = ANY (ARRAY['ACTIVE'::text, 'INACTIVE'::text]))),
   constraint agent_inboxes_destination_type CHECK ((inbox_destination_type = ANY (ARRAY['GCP_PUBSUB_TOPIC'::text, 'HTTP_ENDPOINT'::text, 'PULL_QUEUE'::text]))),
+  constraint agent_inboxes_failures CHECK ((failures_in_row >= 0)),
   constraint agent_inboxes_health_status CHECK ((health_status = ANY (ARRAY['UNKNOWN'::text, 'HEALTHY'::text, 'UNHEALTHY'::text, 'SUSPECT'::text, 'OFFLINE'::text]))),
   constraint agent_inboxes_heartbeat_interval CHECK (((heartbeat_interval_seconds >= 5) AND (heartbeat_interval_seconds <= 86400))),
   constraint agent_inboxes_max_delivery_attempts CHECK (((max_delivery_attempts >= 1) AND (max_delivery_attempts <= 100))),
@@ -40,6 +43,7 @@ END),
   constraint agent_inboxes_watched_is_expected CHECK (((sweep_after IS NULL) OR (expected_by IS NOT NULL)))
 ) with (fillfactor=75, autovacuum_vacuum_scale_factor=0.02);
 CREATE INDEX agent_inboxes_newest ON cams.agent_inboxes USING btree (registration_timestamp, ai_agent_address);
+CREATE INDEX agent_inboxes_pushed ON cams.agent_inboxes USING btree (ai_agent_address) WHERE ((inbox_destination_type <> 'PULL_QUEUE'::text) AND (status = 'ACTIVE'::text));
 CREATE INDEX agent_inboxes_status_newest ON cams.agent_inboxes USING btree (status, registration_timestamp, ai_agent_address);
 CREATE INDEX agent_inboxes_sweep ON cams.agent_inboxes USING btree (sweep_after) WHERE (sweep_after IS NOT NULL);
 CREATE INDEX agent_inboxes_team_newest ON cams.agent_inboxes USING btree (owner_team, registration_timestamp, ai_agent_address) WHERE (owner_team IS NOT NULL);
@@ -107,6 +111,7 @@ CASE status
 END)
 ) partition by range (finished_at);
 CREATE INDEX message_archive_correlation ON cams.message_archive USING btree (correlation_id, message_id) WHERE (correlation_id IS NOT NULL);
+CREATE INDEX message_archive_dead_letters ON cams.message_archive USING btree (recipient_address, seq) WHERE (status = 'DEAD_LETTERED'::text);
 CREATE INDEX message_archive_id ON cams.message_archive USING btree (message_id);
 CREATE INDEX message_archive_recipient ON cams.message_archive USING btree (recipient_address, message_id);
 CREATE INDEX message_archive_sender ON cams.message_archive USING btree (sender_address, message_id);
@@ -171,6 +176,16 @@ CREATE INDEX messages_line ON cams.messages USING btree (ordering_key, recipient
 CREATE UNIQUE INDEX messages_one_head_per_line ON cams.messages USING btree (ordering_key, recipient_address) WHERE ((ordering_key IS NOT NULL) AND (NOT blocked));
 CREATE TRIGGER messages_advance_line AFTER DELETE ON cams.messages FOR EACH ROW WHEN (((old.ordering_key IS NOT NULL) AND (NOT old.blocked))) EXECUTE FUNCTION advance_message_line();
 CREATE TRIGGER messages_join_line BEFORE INSERT ON cams.messages FOR EACH ROW WHEN ((new.ordering_key IS NOT NULL)) EXECUTE FUNCTION join_message_line();
+
+create table cams.webhook_secrets (
+  ai_agent_address text not null,
+  secret bytea not null,
+  previous_secret bytea,
+  previous_until timestamp(3) with time zone,
+  constraint webhook_secrets_key PRIMARY KEY (ai_agent_address),
+  constraint webhook_secrets_inbox FOREIGN KEY (ai_agent_address) REFERENCES agent_inboxes(ai_agent_address) ON DELETE CASCADE,
+  constraint webhook_secrets_previous_is_whole CHECK (((previous_secret IS NULL) = (previous_until IS NULL)))
+);
 
 CREATE OR REPLACE FUNCTION cams.advance_message_line()
  RETURNS trigger

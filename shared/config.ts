@@ -41,6 +41,36 @@ export const environment = z.object({
     .enum(["none"])
     .default("none")
     .describe("`none`: every caller is the local administrator; refused on Cloud Run and off the loopback interface."),
+  SECRETS_KEY: z
+    .string()
+    .refine(
+      (keys) => keys.split(",").every((key) => Buffer.from(key, "base64").length === 32),
+      "must be 32 bytes in base64, or several such separated by commas",
+    )
+    .optional()
+    .describe("Encrypts the secrets of webhooks: 32 bytes in base64. Several: the first encrypts, all decrypt."),
+  ALLOW_INSECURE_DESTINATIONS: z
+    .enum(["true", "false"])
+    .default("false")
+    .describe("Webhooks by http, at any port and address, on one's own machine; refused on Cloud Run."),
+  DNS_SERVERS: z
+    .string()
+    .optional()
+    .describe(
+      "Name servers (`address:port`, separated by commas) that resolve webhooks' names; default: the system's.",
+    ),
+  DELIVER_SECONDS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(60)
+    .default(50)
+    .describe("How long a call of messages-deliver goes on; 0: until nothing is due."),
+  PUBSUB_ENDPOINT: z
+    .url()
+    .default("https://pubsub.googleapis.com")
+    .describe("Pub/Sub's REST endpoint, such as a regional one."),
+  PUBSUB_EMULATOR_HOST: z.string().optional().describe("Pub/Sub emulator, `host:port`: published to without a token."),
   LOG_LEVEL: z
     .enum(["DEBUG", "INFO", "WARNING", "ERROR"])
     .default("INFO")
@@ -84,6 +114,8 @@ function contradictions(config: Record<string, string | undefined>): string[] {
     faults.push("DATABASE_URL and INSTANCE_CONNECTION_NAME exclude each other");
   if (config.INSTANCE_CONNECTION_NAME && !config.DB_USER)
     faults.push("DB_USER must be set with INSTANCE_CONNECTION_NAME");
+  if (onCloudRun && config.ALLOW_INSECURE_DESTINATIONS === "true")
+    faults.push("ALLOW_INSECURE_DESTINATIONS is refused on Cloud Run");
   if (onCloudRun && AUTH_MODE === "none") faults.push("AUTH_MODE: none is refused on Cloud Run");
   return faults;
 }

@@ -10,6 +10,7 @@ export const problems = {
   method_not_allowed: { status: 405, title: "This path does not take this method" },
   inbox_exists: { status: 409, title: "The address is taken" },
   inbox_inactive: { status: 409, title: "The inbox takes part in no messaging now" },
+  inbox_not_webhook: { status: 409, title: "The inbox is not a webhook" },
   inbox_not_pulled: { status: 409, title: "The inbox is not a pull queue" },
   message_finished: { status: 409, title: "The message has already come to its end" },
   message_id_reused: { status: 409, title: "The sender's message id was used for another message" },
@@ -74,6 +75,13 @@ export class Problem extends Error {
       ...(this.errors && { errors: this.errors }),
     };
   }
+}
+
+/** The refusal of a destination's name. */
+export function destinationRefused(fault: string): Problem {
+  return new Problem("invalid_request", "The destination is refused.", {
+    errors: [{ pointer: "/inboxName", message: fault }],
+  });
 }
 
 /** The refusal of an address at which nothing is registered. */

@@ -23,7 +23,18 @@ export interface Hints {
     signal: AbortSignal,
     attempt: () => Promise<T | undefined>,
   ): Promise<T | undefined>;
+  /** Listens for hints of a topic until `leave`. */
+  subscribe(topic: string): Promise<Subscription>;
   close(): Promise<void>;
+}
+
+/** A sleep that hints end. */
+export interface Subscription {
+  /** Ends the sleep as a hint would. */
+  wake(): void;
+  /** Sleeps until a hint comes, at most `ms` long; not at all when one came since the last sleep. */
+  sleep(ms: number): Promise<void>;
+  leave(): Promise<void>;
 }
 
 interface Dependencies {
@@ -116,6 +127,36 @@ export function createHints({ pool, client, log, lingerMs }: Dependencies): Hint
     }
   }
 
+  async function subscribe(topic: string): Promise<Subscription> {
+    let woken = false;
+    let resume: (() => void) | undefined;
+    const wakeUp = () => {
+      woken = true;
+      resume?.();
+    };
+    const waiters = waiting.get(topic) ?? new Set();
+    waiting.set(topic, waiters.add(wakeUp));
+    await listening();
+    return {
+      wake: wakeUp,
+      async sleep(ms) {
+        // Lost meanwhile: listen again, and go on by asking.
+        void listening();
+        if (!woken)
+          await new Promise<void>((resolve) => {
+            const timer = setTimeout(resolve, ms);
+            resume = () => {
+              clearTimeout(timer);
+              resolve();
+            };
+          });
+        resume = undefined;
+        woken = false;
+      },
+      leave: () => leave(topic, wakeUp),
+    };
+  }
+
   return {
     publish(topic) {
       wake(topic);
@@ -129,40 +170,23 @@ export function createHints({ pool, client, log, lingerMs }: Dependencies): Hint
       const end = performance.now() + seconds * 1000;
       const first = await attempt();
       if (first !== undefined || seconds === 0 || signal.aborted) return first;
-      let woken = false;
-      let resume: (() => void) | undefined;
-      const wakeUp = () => {
-        woken = true;
-        resume?.();
-      };
-      const waiters = waiting.get(topic) ?? new Set();
-      waiting.set(topic, waiters.add(wakeUp));
-      signal.addEventListener("abort", wakeUp, { once: true });
+      const { wake, sleep, leave } = await subscribe(topic);
+      signal.addEventListener("abort", wake, { once: true });
       try {
-        await listening();
         for (;;) {
-          woken = false;
-          // Lost while this one waits: listen again, and meanwhile go on by asking.
-          void listening();
           // Also right after listening began: what was sent in between was announced to nobody here.
           const found = await attempt();
           const left = end - performance.now();
           if (found !== undefined || left <= 0 || signal.aborted) return found;
-          if (woken) continue;
-          await new Promise<void>((resolve) => {
-            const timer = setTimeout(resolve, Math.min(left, POLL_MS));
-            resume = () => {
-              clearTimeout(timer);
-              resolve();
-            };
-          });
-          resume = undefined;
+          await sleep(Math.min(left, POLL_MS));
         }
       } finally {
-        signal.removeEventListener("abort", wakeUp);
-        await leave(topic, wakeUp);
+        signal.removeEventListener("abort", wake);
+        await leave();
       }
     },
+
+    subscribe,
 
     async close() {
       clearTimeout(notifying);

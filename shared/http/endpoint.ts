@@ -30,6 +30,12 @@ export interface Services {
   metrics: Metrics;
   /** Brings the database's schema up to date. */
   migrate(): Promise<{ applied: string[]; version: string }>;
+  /** Delivers what is due for as long as is configured, or until `signal` aborts. */
+  deliver(signal: AbortSignal): Promise<{ delivered: number; failed: number; deadLettered: number }>;
+  /** What is wrong with a webhook's URL: by its form alone, or with the addresses of its name, asked over the network. */
+  destinations: { faultByForm(url: string): string | undefined; faultOf(url: string): Promise<string | undefined> };
+  /** A new secret to sign with, as its owner gets it and as it is stored. */
+  makeSecret(address: string): { secret: string; sealed: Buffer };
 }
 
 /** Waits, without a database connection, until `attempt` answers something; see `Hints.waitFor`. */
@@ -80,14 +86,19 @@ interface Definition<P, Q, B, A> {
   /** Problems of its own; those every endpoint can answer go without saying. */
   errors: readonly ProblemCode[];
   runtime?: Partial<Runtime>;
+  /** Fields of the answer that are shown this once: they are left out of what is kept for a repetition. */
+  shownOnce?: readonly string[];
+  /** Asks the world what must be known before the handler, which may run in a transaction. */
+  check?(call: Pick<Call<P, Q, B>, "body" | "services">): Promise<void>;
   handler(call: Call<P, Q, B>): Promise<NoInfer<A>>;
 }
 
 /** One endpoint: everything that must know of it is a function of this value. */
 export interface Endpoint
-  extends Omit<Definition<z.ZodType, z.ZodType, z.ZodType, unknown>, "handler" | "location" | "runtime"> {
+  extends Omit<Definition<z.ZodType, z.ZodType, z.ZodType, unknown>, "handler" | "check" | "location" | "runtime"> {
   runtime: Runtime;
   location?(answer: unknown): string;
+  check?(call: Pick<Call<unknown, unknown, unknown>, "body" | "services">): Promise<void>;
   handler(call: Call<unknown, unknown, unknown>): Promise<unknown>;
 }
 
@@ -101,9 +112,4 @@ export function defineEndpoint<
   A = void,
 >(definition: Definition<P, Q, B, A>): Endpoint {
   return { ...definition, runtime: { ...USUAL, ...definition.runtime } } as unknown as Endpoint;
-}
-
-/** A value as one segment of a path; `@` and `:` stay readable, as RFC 3986 allows. */
-export function pathSegment(value: string): string {
-  return encodeURIComponent(value).replaceAll("%40", "@").replaceAll("%3A", ":");
 }

@@ -112,6 +112,7 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
     const parsed = parseRequest(endpoint, match, search, body);
     const address = addressOf(parsed.params) ?? addressOf(parsed.body);
     if (context && address) context.address = address;
+    await endpoint.check?.({ body: parsed.body as undefined, services });
     const answer = (repo: Repository) => call(endpoint, req, parsed, caller, repo, visit);
     const key = endpoint.idempotent && idempotencyKeyOf(req.headers["idempotency-key"]);
     return key === undefined ? answer(serving.repo) : once(endpoint, key, caller, hashOf(req, body), answer);
@@ -164,10 +165,10 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
   ): Promise<Answer> {
     const scope = { principal: caller.principal, functionName: endpoint.name, key };
     return serving.repo.transaction(async (repo) => {
-      const kept = await repo.idempotency.take(scope, hash);
-      if (kept) return { ...kept, headers: { ...kept.headers, "Idempotent-Replayed": "true" } };
+      const known = await repo.idempotency.take(scope, hash);
+      if (known) return { ...known, headers: { ...known.headers, "Idempotent-Replayed": "true" } };
       const first = await answer(repo);
-      await repo.idempotency.keep(scope, first as KeptAnswer);
+      await repo.idempotency.keep(scope, kept(first, endpoint.shownOnce));
       return first;
     });
   }
@@ -193,6 +194,12 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
       statements: context.statements,
     });
   }
+}
+
+/** An answer as it is kept: without what is shown only once. */
+function kept({ status, headers, body }: Answer, shownOnce: readonly string[] = []): KeptAnswer {
+  const shown = Object.entries(body as object).filter(([field]) => !shownOnce.includes(field));
+  return { status, headers, body: Object.fromEntries(shown) };
 }
 
 /** The address that a request is about, for its log line. */

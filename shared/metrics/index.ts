@@ -12,6 +12,8 @@ export interface Metrics {
   statement(operation: string, outcome: string, seconds: number): void;
   /** Messages that reached a status. */
   message(status: string, count?: number): void;
+  /** An attempt to deliver ended, well or not, after so many seconds; a publish of many messages is one. */
+  deliveryAttempt(destinationType: string, outcome: string, seconds: number): void;
   /** Messages that wait in all inboxes together. */
   inboxBacklog(messages: number): void;
   /** Age of the message that has waited longest. */
@@ -52,6 +54,12 @@ export function createMetrics(): Metrics {
     "operation",
   );
   const messages = numbers("cams_messages_total", "Messages that reached a status.", "status");
+  const attempts = numbers("cams_delivery_attempts_total", "Attempts to deliver ended.", "destination_type", "outcome");
+  const attemptDurations = durations(
+    "cams_delivery_attempt_duration_seconds",
+    "Time of an attempt to deliver.",
+    "destination_type",
+  );
   const backlog = numbers("cams_inbox_backlog", "Messages that wait in all inboxes.");
   const oldest = numbers("cams_oldest_message_age_seconds", "Age of the message that has waited longest.");
   const lookups = numbers("cams_lookups_total", "Look-ups of inboxes by result.", "result");
@@ -61,9 +69,9 @@ export function createMetrics(): Metrics {
   const waiting = numbers("cams_waiting_requests", "Requests that wait for something to arrive.");
 
   const series = {
-    counters: [requests, operations, messages, lookups, reports, takeovers],
+    counters: [requests, operations, messages, attempts, lookups, reports, takeovers],
     gauges: [backlog, oldest, pool, waiting],
-    histograms: [requestDurations, operationDurations],
+    histograms: [requestDurations, operationDurations, attemptDurations],
   };
   const asked: (() => void | Promise<void>)[] = [];
   let registry: ReturnType<typeof openRegistry> | undefined;
@@ -78,6 +86,10 @@ export function createMetrics(): Metrics {
       operationDurations.observe(seconds, operation);
     },
     message: (status, count = 1) => messages.add(count, status),
+    deliveryAttempt(destinationType, outcome, seconds) {
+      attempts.add(1, destinationType, outcome);
+      attemptDurations.observe(seconds, destinationType);
+    },
     inboxBacklog: (count) => backlog.set(count),
     oldestMessageAge: (seconds) => oldest.set(seconds),
     lookup: (result, count = 1) => lookups.add(count, result),

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { and, list, type Sql, sql } from "../db/sql.ts";
 import { inboxNotFound, Problem } from "../errors.ts";
 import { readCursor, toPage } from "../rules/cursors.ts";
+import { DELIVERIES, inboxTopic } from "../rules/topics.ts";
 import { Timestamp } from "../schemas/common.ts";
 import {
   Inbox,
@@ -26,27 +27,74 @@ const Cursor = z.tuple([Timestamp, z.string()]);
 /** Most pending messages that are counted: the count stays cheap over any backlog. */
 const COUNTED = 1000;
 
+/** How long both secrets of a webhook sign after a rotation. */
+const SECRET_OVERLAP = sql`interval '24 hours'`;
+
 /** 100,000 messages take 4 s to end with their inbox: a deletion gets what a scheduled function gets. */
 const MANY = { statementTimeoutSeconds: 55 };
 
 /** The mapping of addresses to destinations. */
-export function inboxes({ db, now, transaction }: Context) {
+export function inboxes({ db, now, hints, transaction }: Context) {
   return {
     /** @throws Problem inbox_exists */
-    async register(given: z.output<typeof InboxRegistration>, by: string) {
+    async register(given: z.output<typeof InboxRegistration>, by: string, sealedSecret?: Buffer) {
       return db.one(
         "inboxes.register",
         Inbox,
         sql`
-          insert into cams.agent_inboxes as i (
-            ai_agent_address, inbox_destination_type, inbox_name, description, owner_team,
-            heartbeat_interval_seconds, max_delivery_attempts, registration_timestamp, last_updated_timestamp, updated_by)
-          values (
-            ${given.aiAgentAddress}, ${given.inboxDestinationType}, ${given.inboxName ?? given.aiAgentAddress},
-            ${given.description}, ${given.ownerTeam},
-            ${given.heartbeatIntervalSeconds}, ${given.maxDeliveryAttempts}, ${now}, ${now}, ${by})
-          returning ${inbox}`,
+          with i as (
+            insert into cams.agent_inboxes (
+              ai_agent_address, inbox_destination_type, inbox_name, description, owner_team, heartbeat_interval_seconds,
+              max_delivery_attempts, registration_timestamp, last_updated_timestamp, updated_by)
+            values (
+              ${given.aiAgentAddress}, ${given.inboxDestinationType}, ${given.inboxName ?? given.aiAgentAddress},
+              ${given.description}, ${given.ownerTeam},
+              ${given.heartbeatIntervalSeconds}, ${given.maxDeliveryAttempts}, ${now}, ${now}, ${by})
+            returning *
+          ), secret as (
+            insert into cams.webhook_secrets (ai_agent_address, secret)
+            select ai_agent_address, ${sealedSecret}::bytea from i where ${sealedSecret}::bytea is not null
+          )
+          select ${inbox} from i`,
       );
+    },
+
+    /** Keeps the secret of an inbox that has none yet; answers whether it had none. */
+    async keepSecret(address: string, sealedSecret: Buffer): Promise<boolean> {
+      const kept = await db.execute(
+        "inboxes.keep_secret",
+        sql`
+          insert into cams.webhook_secrets (ai_agent_address, secret) values (${address}, ${sealedSecret})
+          on conflict (ai_agent_address) do nothing`,
+      );
+      return kept === 1;
+    },
+
+    /**
+     * Gives a webhook another secret; the one before signs too for 24 hours.
+     * @throws Problem inbox_not_found, inbox_not_webhook, revision_mismatch
+     */
+    async rotateSecret(address: string, sealedSecret: Buffer, by: string, revisions?: readonly number[]) {
+      const rotated = await db.execute(
+        "inboxes.rotate_secret",
+        sql`
+          with i as (
+            update cams.agent_inboxes i
+            set last_updated_timestamp = ${now}, updated_by = ${by}, revision = i.revision + 1
+            where ${and([sql`i.ai_agent_address = ${address}`, atRevision(revisions)])}
+              and i.inbox_destination_type = 'HTTP_ENDPOINT'
+            returning i.ai_agent_address
+          )
+          insert into cams.webhook_secrets as s (ai_agent_address, secret)
+          select ai_agent_address, ${sealedSecret}::bytea from i
+          on conflict (ai_agent_address) do update set
+            previous_secret = s.secret, previous_until = ${now} + ${SECRET_OVERLAP}, secret = excluded.secret`,
+      );
+      if (rotated > 0) return;
+      const found = await this.get(address);
+      if (found.inboxDestinationType !== "HTTP_ENDPOINT")
+        throw new Problem("inbox_not_webhook", `${address} is a ${found.inboxDestinationType}.`);
+      throw refusal(found);
     },
 
     /** @throws Problem inbox_not_found */
@@ -102,6 +150,7 @@ export function inboxes({ db, now, transaction }: Context) {
      * @throws Problem inbox_not_found, revision_mismatch, or invalid_request when the name does not fit the type
      */
     async update(address: string, given: z.output<typeof InboxUpdate>, by: string, revisions?: readonly number[]) {
+      const moves = [given.inboxDestinationType, given.inboxName, given.status].some((field) => field !== undefined);
       const changes = [
         given.inboxDestinationType && sql`inbox_destination_type = ${given.inboxDestinationType}`,
         given.inboxName !== undefined && sql`inbox_name = ${given.inboxName}`,
@@ -115,6 +164,8 @@ export function inboxes({ db, now, transaction }: Context) {
         given.heartbeatIntervalSeconds &&
           sql`sweep_after = case when i.sweep_after is not null then least(i.sweep_after, ${now}) end`,
         given.maxDeliveryAttempts && sql`max_delivery_attempts = ${given.maxDeliveryAttempts}`,
+        // Whatever was learned of the old destination says nothing of the new one.
+        moves && sql`failures_in_row = 0, delivery_paused_until = null`,
       ].filter((change) => typeof change === "object");
       const updated = await db.maybe(
         "inboxes.update",
@@ -126,6 +177,7 @@ export function inboxes({ db, now, transaction }: Context) {
           returning ${inbox}`,
       );
       if (!updated) throw refusal(await this.get(address));
+      if (moves) for (const topic of [inboxTopic(address), DELIVERIES]) db.afterCommit(() => hints.publish(topic));
       return updated;
     },
 

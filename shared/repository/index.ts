@@ -2,6 +2,7 @@ import { type Database, NOW } from "../db/database.ts";
 import type { ConstraintProblems } from "../db/errors.ts";
 import type { Hints } from "../db/hints.ts";
 import type { Sql } from "../db/sql.ts";
+import { deliveries } from "./deliveries.ts";
 import { health } from "./health.ts";
 import { idempotency } from "./idempotency.ts";
 import { inboxes } from "./inboxes.ts";
@@ -28,6 +29,7 @@ export interface Repository {
   inboxes: ReturnType<typeof inboxes>;
   messages: ReturnType<typeof messages>;
   leases: ReturnType<typeof leases>;
+  deliveries: ReturnType<typeof deliveries>;
   health: ReturnType<typeof health>;
   sweep: ReturnType<typeof sweep>;
   idempotency: ReturnType<typeof idempotency>;
@@ -59,6 +61,7 @@ export function createRepository(db: Database, hints: Hints, now: Sql = NOW): Re
     inboxes: inboxes(context),
     messages: messages(context),
     leases: leases(context),
+    deliveries: deliveries(context),
     health: health(context),
     sweep: sweep(context),
     idempotency: idempotency(context),

@@ -3,7 +3,7 @@ import { type Sql, sql } from "../db/sql.ts";
 import { inboxNotFound, Problem } from "../errors.ts";
 import { PulledMessage } from "../schemas/message.ts";
 import type { Context } from "./index.ts";
-import { dueNow, pulledMessage } from "./message-rows.ts";
+import { attemptsWith, dueNow, pulledMessage } from "./message-rows.ts";
 import { messages } from "./messages.ts";
 
 interface Claim {
@@ -89,8 +89,7 @@ export function claiming(context: Context) {
             available_at = ${now} + make_interval(secs => ${leaseSeconds}::integer),
             first_leased_at = coalesce(m.first_leased_at, ${now}),
             attempt = m.attempt + 1, last_attempt = m.attempt + 1 >= due.max_delivery_attempts,
-            attempts = case when m.lease_token is null then m.attempts else m.attempts || jsonb_build_object(
-              'number', m.attempt, 'at', cams.iso(m.leased_at), 'outcome', 'LEASE_EXPIRED') end
+            attempts = ${attemptsWith(now, { outcome: sql`'LEASE_EXPIRED'` })}
           from due
           where m.message_id = due.message_id
           returning m.*

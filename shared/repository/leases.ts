@@ -4,6 +4,7 @@ import { inboxNotFound } from "../errors.ts";
 import { type Lease, parseLease } from "../rules/leases.ts";
 import { inboxTopic } from "../rules/topics.ts";
 import { Timestamp } from "../schemas/common.ts";
+import { failing } from "./attempts.ts";
 import type { Context } from "./index.ts";
 import { claiming } from "./lease-claim.ts";
 import { finish } from "./message-rows.ts";
@@ -106,29 +107,10 @@ export function leases(context: Context) {
         "leases.fail",
         Failed,
         sql`
-          with ${held(address, leasesOf(leaseTokens))}, ending as (
-            select message_id from held where last_attempt
-          ), ${finish(now, {
-            status: sql`'DEAD_LETTERED'`,
-            outcome: sql`'FAILED'`,
+          with ${held(address, leasesOf(leaseTokens))}, ${failing(now, {
             detail: sql`${reason}::text`,
-            deadLetterReason: sql`'attempts_exhausted'`,
+            retryAfterSeconds: sql`${retryAfterSeconds}::integer`,
           })}
-          , returned as (
-            update cams.messages m set
-              lease_token = null, leased_at = null,
-              -- One second after the first failure, doubling to five minutes, 20 % either way: those that failed
-              -- together do not come back together.
-              available_at = ${now} + make_interval(secs => coalesce(
-                ${retryAfterSeconds}::integer, least(300, 2 ^ least(m.attempt - 1, 10)) * (0.8 + 0.4 * random()))),
-              attempts = m.attempts || jsonb_strip_nulls(jsonb_build_object(
-                'number', m.attempt, 'at', cams.iso(m.leased_at), 'outcome', 'FAILED', 'detail', ${reason}::text))
-            from held
-            where m.message_id = held.message_id and not held.last_attempt
-            returning m.message_id
-          ), done as (
-            select message_id, true as dead from finished union all select message_id, false from returned
-          )
           select done.message_id as "messageId", tokens.lease_token as token, done.dead
           from cams.agent_inboxes i left join (done join tokens using (message_id)) on true
           where i.ai_agent_address = ${address}`,

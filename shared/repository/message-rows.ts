@@ -19,12 +19,34 @@ export const liveStatus = (now: Sql): Sql => sql`
     else 'QUEUED'
   end`;
 
-/** The attempts of a live row, its open or lapsed lease included. */
-export const liveAttempts = (now: Sql): Sql => sql`
-  case when m.lease_token is null then m.attempts else m.attempts || jsonb_build_object(
-    'number', m.attempt, 'at', cams.iso(m.leased_at),
-    'outcome', case when m.available_at > ${now} then 'LEASED' else 'LEASE_EXPIRED' end
-  ) end`;
+/** What came of the attempt that the leased row `m` is in; without `milliseconds` it took as long as the lease was held. */
+interface Attempt {
+  outcome: Sql;
+  detail?: Sql;
+  statusCode?: Sql;
+  milliseconds?: Sql;
+}
+
+const NOTHING = sql`null`;
+const heldFor = (now: Sql): Sql => sql`
+  floor(extract(epoch from least(${now}, m.available_at) - m.leased_at) * 1000)`;
+
+/** The receipts of a row `m`, its attempt included if it is in one. */
+export const attemptsWith = (
+  now: Sql,
+  { outcome, detail = NOTHING, statusCode = NOTHING, milliseconds = heldFor(now) }: Attempt,
+): Sql => sql`
+  case when m.lease_token is null then m.attempts else m.attempts || jsonb_strip_nulls(jsonb_build_object(
+    'number', m.attempt, 'at', cams.iso(m.leased_at), 'outcome', ${outcome}, 'detail', ${detail}::text,
+    'statusCode', ${statusCode}::integer,
+    'milliseconds', ${milliseconds}::bigint)) end`;
+
+/** The receipts of a live row, its open or lapsed lease included. */
+const liveAttempts = (now: Sql): Sql =>
+  attemptsWith(now, {
+    outcome: sql`case when m.available_at > ${now} then 'LEASED' else 'LEASE_EXPIRED' end`,
+    milliseconds: sql`case when m.available_at <= ${now} then ${heldFor(now)} end`,
+  });
 
 /** Due now in an inbox: free of its ordering key, not waiting, not ended. A rank further ahead than LOW's is not due. */
 export const dueNow = (now: Sql, recipient: Sql): Sql => sql`
@@ -48,17 +70,14 @@ export const archivedMessage = sql`
 export const pulledMessage = (now: Sql): Sql => sql`
   ${liveMessage(now)}, m.message_id || '.' || m.lease_token as "leaseToken", m.available_at as "leaseExpiresAt"`;
 
-/** How one finished row is recorded: expressions over the live row `m`. */
-interface Ending {
+/** How one finished row is recorded: expressions over the live row `m`, and what `join` puts beside it. */
+interface Ending extends Attempt {
   status: Sql;
-  /** What the open attempt, if there is one, came to; with `detail` if there is something to say. */
-  outcome: Sql;
-  detail?: Sql;
+  join?: Sql;
+  deliveredAt?: Sql;
   acknowledgedAt?: Sql;
   deadLetterReason?: Sql;
 }
-
-const NOTHING = sql`null`;
 
 /**
  * CTEs `finished` and `archived` that move the live rows named by the CTE `ending` (message_id) to the archive:
@@ -66,7 +85,14 @@ const NOTHING = sql`null`;
  */
 export function finish(
   now: Sql,
-  { status, outcome, detail = NOTHING, acknowledgedAt = NOTHING, deadLetterReason = NOTHING }: Ending,
+  {
+    status,
+    join = sql``,
+    deliveredAt = NOTHING,
+    acknowledgedAt = NOTHING,
+    deadLetterReason = NOTHING,
+    ...attempt
+  }: Ending,
 ): Sql {
   return sql`
     finished as (
@@ -79,17 +105,17 @@ export function finish(
         message_id, seq, recipient_address, sender_address, message_type, payload, metadata, priority,
         time_to_live_seconds, ordering_key, correlation_id, in_reply_to, reply_to_address, sender_message_id,
         traceparent, accepted_at, available_at, expires_at, attempt, lease_token, first_leased_at, attempts,
-        status, finished_at, acknowledged_at, dead_letter_reason)
+        status, finished_at, delivered_at, acknowledged_at, dead_letter_reason)
       select
         message_id, seq, recipient_address, sender_address, message_type, payload, metadata, priority,
         time_to_live_seconds, ordering_key, correlation_id, in_reply_to, reply_to_address, sender_message_id,
         traceparent, accepted_at, available_at, expires_at, attempt, lease_token, first_leased_at,
-        case when lease_token is null then attempts else attempts || jsonb_strip_nulls(jsonb_build_object(
-          'number', attempt, 'at', cams.iso(leased_at), 'outcome', ${outcome}, 'detail', ${detail}::text)) end,
+        ${attemptsWith(now, attempt)},
         -- Not before it began, or no look-up by the time in its id would find it: a deletion that waited for the send
         -- has the older clock.
-        ${status}, greatest(${now}, accepted_at), ${acknowledgedAt}::timestamptz, ${deadLetterReason}
-      from finished m
+        ${status}, greatest(${now}, accepted_at), ${deliveredAt}::timestamptz, ${acknowledgedAt}::timestamptz,
+        ${deadLetterReason}
+      from finished m ${join}
       returning message_id, status
     )`;
 }

@@ -2,11 +2,12 @@ import { z } from "zod";
 import { and, type Sql, sql } from "../db/sql.ts";
 import { Problem } from "../errors.ts";
 import { readCursor, toPage } from "../rules/cursors.ts";
-import { inboxTopic } from "../rules/topics.ts";
+import { DELIVERIES, inboxTopic } from "../rules/topics.ts";
 import { Message, type MessageFilter } from "../schemas/message.ts";
 import type { Context } from "./index.ts";
 import { archivedMessage, finish, liveMessage, liveStatus } from "./message-rows.ts";
 import { sending } from "./message-send.ts";
+import { redriving } from "./redrive.ts";
 
 const Cursor = z.tuple([z.guid()]);
 
@@ -41,6 +42,7 @@ export function messages(context: Context) {
 
   return {
     send: sending(context),
+    redrive: redriving(context),
 
     /** @throws Problem message_not_found */
     async get(messageId: string) {
@@ -101,7 +103,9 @@ export function messages(context: Context) {
         );
         const message = await repo.messages.get(messageId);
         if (cancelled === 0) throw new Problem("message_finished", `The message is ${message.status} already.`);
-        if (message.orderingKey) db.afterCommit(() => hints.publish(inboxTopic(message.recipientAddress)));
+        if (message.orderingKey)
+          for (const topic of [inboxTopic(message.recipientAddress), DELIVERIES])
+            db.afterCommit(() => hints.publish(topic));
         return message;
       });
     },

@@ -2,3 +2,6 @@
 export function inboxTopic(address: string): string {
   return `inbox:${address}`;
 }
+
+/** The topic of hints that something may be delivered to a webhook or a Pub/Sub topic. */
+export const DELIVERIES = "deliveries";

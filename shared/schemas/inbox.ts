@@ -13,7 +13,7 @@ export const HealthStatus = z.enum(["UNKNOWN", "HEALTHY", "UNHEALTHY", "SUSPECT"
 
 const fits: Record<z.infer<typeof DestinationType>, { pattern: RegExp; form: string }> = {
   GCP_PUBSUB_TOPIC: { pattern: /^projects\/[^/\s]+\/topics\/[^/\s]+$/, form: "projects/<project>/topics/<topic>" },
-  HTTP_ENDPOINT: { pattern: /^https:\/\/\S+$/, form: "an https URL" },
+  HTTP_ENDPOINT: { pattern: /^https?:\/\/\S+$/, form: "an https URL" },
   PULL_QUEUE: { pattern: /^/, form: "any name" },
 };
 
@@ -93,6 +93,13 @@ export const Inbox = z
     revision: z.int().meta({ description: "Counts decisions, not health." }),
   })
   .meta({ id: "Inbox" });
+
+const secret = z.string().meta({
+  description: "Signs the calls to a webhook (Standard Webhooks, `whsec_…`); shown this once, then only rotated.",
+});
+/** An inbox as its maker gets it. */
+export const InboxWithSecret = Inbox.extend({ secret: secret.optional() }).meta({ id: "InboxWithSecret" });
+export const RotatedSecret = z.strictObject({ secret });
 
 /** An inbox as `inboxes-get` answers it. */
 export const InboxWithBacklog = Inbox.extend({

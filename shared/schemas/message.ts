@@ -79,10 +79,14 @@ const Attempt = z
   .strictObject({
     number: z.int(),
     at: Timestamp,
-    outcome: z.enum(["LEASED", "ACKNOWLEDGED", "FAILED", "LEASE_EXPIRED"]),
-    detail: z.string().optional(),
+    outcome: z.enum(["LEASED", "ACKNOWLEDGED", "DELIVERED", "FAILED", "LEASE_EXPIRED", "INTERRUPTED"]).meta({
+      description: "`INTERRUPTED`: given up by the service itself, and not counted; the number comes again.",
+    }),
+    statusCode: z.int().optional().meta({ description: "The HTTP status that the destination answered." }),
+    detail: z.string().optional().meta({ description: "Why it failed, or under what name the destination has it." }),
+    milliseconds: z.int().optional().meta({ description: "How long it took; of a lease, how long it was held." }),
   })
-  .meta({ id: "Attempt", description: "One time the message was handed out, and what came of it." });
+  .meta({ id: "Attempt", description: "One time the message was handed out or sent, and what came of it." });
 
 /** A message with its timeline. */
 export const Message = z
@@ -162,6 +166,20 @@ export const Nacked = z.strictObject({
   returned: messageIds.meta({ description: "Will be handed out again." }),
   deadLettered: messageIds.meta({ description: "It was their last attempt." }),
   refused,
+});
+
+export const Redrive = z.strictObject({
+  messageIds: z.array(Uuid).min(1).max(10_000).optional().meta({ description: "None: all dead letters of the inbox." }),
+});
+export const Redriven = z.strictObject({
+  redriven: z.int().meta({ description: "At most 10,000 a call; when it is as many, there may be more." }),
+});
+
+/** What a run of the dispatcher did. */
+export const Delivered = z.strictObject({
+  delivered: z.int(),
+  failed: z.int().meta({ description: "Attempts that failed, the last ones included." }),
+  deadLettered: z.int(),
 });
 
 export const Extend = z.strictObject({ leaseTokens, leaseSeconds });

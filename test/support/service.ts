@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { http } from "@google-cloud/functions-framework";
 import { getTestServer } from "@google-cloud/functions-framework/testing";
 import pg from "pg";
@@ -20,10 +21,18 @@ export interface Service extends Http {
   close(): Promise<void>;
 }
 
+const defaults = {
+  LOG_LEVEL: "ERROR",
+  DB_POOL_SIZE: "10",
+  SECRETS_KEY: randomBytes(32).toString("base64"),
+  ALLOW_INSECURE_DESTINATIONS: "true",
+  DELIVER_SECONDS: "0",
+};
+
 /** Starts a service; `env` overrides its configuration. */
 export async function startService(env: Record<string, string> = {}, database?: TestDatabase): Promise<Service> {
   const own = database ?? (await createDatabase());
-  const config = readConfig({ LOG_LEVEL: "ERROR", DB_POOL_SIZE: "10", ...env, DATABASE_URL: own.url });
+  const config = readConfig({ ...defaults, ...env, DATABASE_URL: own.url });
   const app = await compose(config);
   const handler = app.serve(endpoints);
   http("cams", handler);

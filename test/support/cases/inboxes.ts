@@ -8,13 +8,26 @@ const registered = async ({ make }: Parameters<RoomCases[string]["success"]>[0])
   return { aiAgentAddress };
 };
 
+const webhook = { inboxDestinationType: "HTTP_ENDPOINT", inboxName: "https://agents.corp.example/inbox" };
+const webhookAt = async ({ make }: Parameters<RoomCases[string]["success"]>[0]) => {
+  const { aiAgentAddress } = await make.inbox(webhook);
+  return { aiAgentAddress };
+};
+
 export const inboxes: RoomCases = {
+  "inboxes-rotate-secret": {
+    success: async (kit) => ({ params: await webhookAt(kit) }),
+    errors: {
+      inbox_not_found: async () => ({ params: nowhere }),
+      inbox_not_webhook: async (kit) => ({ params: await registered(kit) }),
+      revision_mismatch: async (kit) => ({ params: await webhookAt(kit), headers: { "If-Match": '"2"' } }),
+    },
+  },
   "inboxes-register": {
     success: async ({ make }) => ({
       body: {
         aiAgentAddress: make.address(),
-        inboxDestinationType: "HTTP_ENDPOINT",
-        inboxName: "https://agents.corp.example/inbox",
+        ...webhook,
         description: "takes orders",
         ownerTeam: "sales",
         heartbeatIntervalSeconds: 30,

@@ -103,6 +103,16 @@ export const messages: RoomCases = {
     },
     errors: { inbox_not_found: async () => ({ params: nowhere, body: { leaseTokens } }) },
   },
+  "messages-redrive": {
+    success: async ({ make, service }) => {
+      const { messageId, recipientAddress } = await make.message();
+      await service.delete(`/v1/agent-inboxes/${recipientAddress}`);
+      await make.inbox({ aiAgentAddress: recipientAddress });
+      return { params: { aiAgentAddress: recipientAddress }, body: { messageIds: [messageId] } };
+    },
+    errors: { inbox_not_found: async () => ({ params: nowhere, body: {} }) },
+  },
+  "messages-deliver": { success: async () => ({}), errors: {} },
   "messages-extend": {
     success: async (kit) => {
       const { params, leaseTokens } = await leased(kit);

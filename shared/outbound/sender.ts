@@ -1,0 +1,26 @@
+import type { Logger } from "../logging/index.ts";
+import type { Leased } from "../repository/deliveries.ts";
+import type { Outcome } from "./destination.ts";
+import type { Pubsub } from "./pubsub.ts";
+import type { Vault } from "./vault.ts";
+import type { Webhooks } from "./webhooks.ts";
+
+/** Sends messages of one destination: one to a webhook, any number to a topic. One outcome for each; never throws. */
+export type Send = (messages: readonly Leased[], signal: AbortSignal) => Promise<readonly Outcome[]>;
+
+export function createSender(webhooks: Webhooks, pubsub: Pubsub, vault: Vault, log: Logger): Send {
+  return async (messages, signal) => {
+    const [first] = messages as [Leased];
+    const { type, destination, recipientAddress, secret, previousSecret } = first;
+    if (type === "GCP_PUBSUB_TOPIC") return pubsub.publish(destination, messages, signal);
+    let secrets: string[];
+    try {
+      secrets = [secret, previousSecret].flatMap((sealed) => (sealed ? [vault.open(sealed, recipientAddress)] : []));
+      if (secrets.length === 0) throw new Error(`${recipientAddress} has no secret`);
+    } catch (error) {
+      log.error("a message cannot be signed", { error, address: recipientAddress });
+      return [{ delivered: false, detail: "the inbox's secret cannot be read: rotate it" }];
+    }
+    return [await webhooks.post(destination, first, secrets, signal)];
+  };
+}

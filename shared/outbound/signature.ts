@@ -1,0 +1,26 @@
+import { createHmac, randomBytes } from "node:crypto";
+
+const PREFIX = "whsec_";
+
+/** A new signing secret as Standard Webhooks writes it: `whsec_` and 32 random bytes in base64. */
+export function makeSecret(): string {
+  return PREFIX + randomBytes(32).toString("base64");
+}
+
+/**
+ * The headers that prove where a webhook call comes from (Standard Webhooks, standardwebhooks.com): the signature is
+ * HMAC-SHA-256 over id, time and body, one for each secret that is good now.
+ */
+export function signatureHeaders(
+  id: string,
+  body: string,
+  secrets: readonly string[],
+  now: Date,
+): Record<string, string> {
+  const timestamp = Math.floor(now.getTime() / 1000).toString();
+  const signatures = secrets.map((secret) => {
+    const hmac = createHmac("sha256", Buffer.from(secret.slice(PREFIX.length), "base64"));
+    return `v1,${hmac.update(`${id}.${timestamp}.${body}`).digest("base64")}`;
+  });
+  return { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": signatures.join(" ") };
+}

@@ -1,0 +1,53 @@
+import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { makeSecret } from "./signature.ts";
+
+const CIPHER = "aes-256-gcm";
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
+
+/** Keeps the secrets of webhooks unreadable at rest. What is sealed for one address cannot be opened for another. */
+export interface Vault {
+  /** A new signing secret, as its owner gets it and as it is stored. */
+  make(address: string): { secret: string; sealed: Buffer };
+  /** @throws when no key opens it */
+  open(sealed: Buffer, address: string): string;
+}
+
+/**
+ * A vault with keys of 32 bytes in base64, separated by commas: the first seals, all of them open, so that a key can be
+ * replaced. A sealed secret is a random 12 bytes, the authentication tag, and the ciphertext (AES-256-GCM).
+ */
+export function createVault(keys: string | undefined): Vault {
+  const given = (keys ?? "").split(",").filter(Boolean);
+  const known = given.map((key) => Buffer.from(key, "base64"));
+
+  function seal(secret: string, address: string): Buffer {
+    const [key] = known;
+    if (!key) throw new Error("SECRETS_KEY must be set to keep the secrets of webhooks");
+    const iv = randomBytes(IV_BYTES);
+    const cipher = createCipheriv(CIPHER, key, iv).setAAD(Buffer.from(address));
+    const ciphertext = Buffer.concat([cipher.update(secret, "utf8"), cipher.final()]);
+    return Buffer.concat([iv, cipher.getAuthTag(), ciphertext]);
+  }
+
+  return {
+    make(address) {
+      const secret = makeSecret();
+      return { secret, sealed: seal(secret, address) };
+    },
+
+    open(sealed, address) {
+      for (const key of known) {
+        try {
+          const decipher = createDecipheriv(CIPHER, key, sealed.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES })
+            .setAAD(Buffer.from(address))
+            .setAuthTag(sealed.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
+          return decipher.update(sealed.subarray(IV_BYTES + TAG_BYTES), undefined, "utf8") + decipher.final("utf8");
+        } catch {
+          // Sealed with another of the keys, perhaps.
+        }
+      }
+      throw new Error(`no key of SECRETS_KEY opens the secret of ${address}`);
+    },
+  };
+}
