@@ -22,6 +22,11 @@ const arrows: { from: RegExp; project: RegExp; packages: RegExp }[] = [
     project: /^shared\/(repository|db|rules|schemas)\/|^shared\/errors\.ts$/,
     packages: /^(node:crypto|zod)$/,
   },
+  {
+    from: /^shared\/outbound\//,
+    project: /^shared\/(outbound|schemas|rules|logging)\/|^shared\/(errors|json)\.ts$/,
+    packages: /^(node:|zod$|google-auth-library$)/,
+  },
   { from: /^shared\/rules\//, project: /^shared\/(rules|schemas)\/|^shared\/errors\.ts$/, packages: /^zod$/ },
   { from: /^shared\/schemas\//, project: /^shared\/schemas\//, packages: /^zod$/ },
   {

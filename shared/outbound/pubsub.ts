@@ -43,7 +43,7 @@ type Answer = { ids: string[] } | { failure: Outcome; ofMessage: boolean };
  * A publisher to `endpoint` (`https://pubsub.googleapis.com`) with the process's Google credentials, or to an emulator
  * (`host:port`) with none.
  */
-export function createPubsub(options: { endpoint: string; emulatorHost?: string }): Pubsub {
+export function createPubsub(options: { endpoint: string; emulatorHost?: string | undefined }): Pubsub {
   const base = options.emulatorHost ? `http://${options.emulatorHost}` : options.endpoint;
   const tokens = options.emulatorHost ? undefined : createGoogleTokens(SCOPE);
   const closing = new AbortController();
