@@ -3,8 +3,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Hints } from "../db/hints.ts";
 import { Problem, type ProblemCode } from "../errors.ts";
 import { currentContext, type RequestContext, runWithContext } from "../logging/context.ts";
-import type { KeptAnswer } from "../repository/idempotency.ts";
 import type { Repository } from "../repository/index.ts";
+import { type Answer, answerOf, kept, problemOf, send } from "./answer.ts";
 import type { Call, Caller, Endpoint, Services } from "./endpoint.ts";
 import { idempotencyKeyOf, ifMatchOf, requestIdOf, traceOf, traceparentOf } from "./headers.ts";
 import { type Body, parseRequest, readBody } from "./request.ts";
@@ -25,14 +25,6 @@ export interface Serving {
 /** Answers one HTTP request; never throws. */
 export type RequestHandler = (req: IncomingMessage, res: ServerResponse) => Promise<void>;
 
-interface Answer {
-  status: number;
-  headers: Record<string, string>;
-  /** Undefined: no content. A string is sent as it is, anything else as JSON. */
-  body: unknown;
-}
-
-const JSON_TYPE = "application/json; charset=utf-8";
 const NOBODY = "anonymous";
 /** For the log and the metrics: nobody is there to read it. */
 const GONE: Answer = { status: 499, headers: {}, body: undefined };
@@ -196,43 +188,10 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
   }
 }
 
-/** An answer as it is kept: without what is shown only once. */
-function kept({ status, headers, body }: Answer, shownOnce: readonly string[] = []): KeptAnswer {
-  const shown = Object.entries(body as object).filter(([field]) => !shownOnce.includes(field));
-  return { status, headers, body: Object.fromEntries(shown) };
-}
-
 /** The address that a request is about, for its log line. */
 function addressOf(input: unknown): string | undefined {
   const { aiAgentAddress, recipientAddress } = (input ?? {}) as { aiAgentAddress?: string; recipientAddress?: string };
   return aiAgentAddress ?? recipientAddress;
-}
-
-function problemOf(error: unknown): Problem {
-  if (error instanceof Problem) return error;
-  return new Problem("internal", "The fault is ours, and it has been recorded.", { cause: error });
-}
-
-function answerOf(problem: Problem, requestId: string): Answer {
-  const headers: Record<string, string> = { "Content-Type": "application/problem+json" };
-  if (problem.retryAfterSeconds !== undefined) headers["Retry-After"] = String(problem.retryAfterSeconds);
-  if (problem.allow) headers.Allow = problem.allow.join(", ");
-  // The rest of a body that is not read to its end cannot be told from a next request.
-  if (problem.code === "body_too_large") headers.Connection = "close";
-  return { status: problem.status, headers, body: problem.toBody(requestId) };
-}
-
-function send(res: ServerResponse, requestId: string, { status, headers, body }: Answer, closing: boolean): void {
-  if (res.headersSent || res.destroyed) return;
-  const content = body === undefined ? undefined : typeof body === "string" ? body : `${JSON.stringify(body)}\n`;
-  if (closing) res.setHeader("Connection", "close");
-  res.writeHead(status, {
-    ...(content !== undefined && { "Content-Type": JSON_TYPE, "Content-Length": Buffer.byteLength(content) }),
-    ...headers,
-    "X-Request-Id": requestId,
-    "Cache-Control": "no-store",
-  });
-  res.end(content);
 }
 
 /** What makes two requests under one idempotency key the same: what is asked for, and the body. */

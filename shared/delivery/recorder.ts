@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Problem } from "../errors.ts";
 import type { Logger } from "../logging/index.ts";
 import type { Metrics } from "../metrics/index.ts";
-import type { Attempted } from "../repository/deliveries.ts";
+import type { Attempted } from "../repository/delivery-results.ts";
 import type { Repository } from "../repository/index.ts";
 import { gather } from "./gather.ts";
 

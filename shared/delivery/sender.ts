@@ -1,9 +1,9 @@
 import type { Logger } from "../logging/index.ts";
+import type { Outcome } from "../outbound/destination.ts";
+import type { Pubsub } from "../outbound/pubsub.ts";
+import type { Vault } from "../outbound/vault.ts";
+import type { Webhooks } from "../outbound/webhooks.ts";
 import type { Leased } from "../repository/deliveries.ts";
-import type { Outcome } from "./destination.ts";
-import type { Pubsub } from "./pubsub.ts";
-import type { Vault } from "./vault.ts";
-import type { Webhooks } from "./webhooks.ts";
 
 /** Sends messages of one destination: one to a webhook, any number to a topic. One outcome for each; never throws. */
 export type Send = (messages: readonly Leased[], signal: AbortSignal) => Promise<readonly Outcome[]>;

@@ -1,10 +1,10 @@
 import type { Subscription } from "../db/hints.ts";
 import type { Logger } from "../logging/index.ts";
 import type { Metrics } from "../metrics/index.ts";
+import type { Outcome } from "../outbound/destination.ts";
 import type { Due, Leased } from "../repository/deliveries.ts";
 import type { Repository } from "../repository/index.ts";
 import { shareOut, Windows } from "../rules/fairness.ts";
-import type { Outcome } from "./destination.ts";
 import { createRecorder, type Deliveries, isPassing, type Recorder } from "./recorder.ts";
 import type { Send } from "./sender.ts";
 

@@ -1,0 +1,54 @@
+import type { ServerResponse } from "node:http";
+import { Problem } from "../errors.ts";
+import type { KeptAnswer } from "../repository/idempotency.ts";
+
+/** What is answered to a request. */
+export interface Answer {
+  status: number;
+  headers: Record<string, string>;
+  /** Undefined: no content. A string is sent as it is, anything else as JSON. */
+  body: unknown;
+}
+
+const JSON_TYPE = "application/json; charset=utf-8";
+
+/** What an error means to the caller: a problem, or a fault of ours. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  return new Problem("internal", "The fault is ours, and it has been recorded.", { cause: error });
+}
+
+/** A problem as an answer. */
+export function answerOf(problem: Problem, requestId: string): Answer {
+  const headers: Record<string, string> = { "Content-Type": "application/problem+json" };
+  if (problem.retryAfterSeconds !== undefined) headers["Retry-After"] = String(problem.retryAfterSeconds);
+  if (problem.allow) headers.Allow = problem.allow.join(", ");
+  // The rest of a body that is not read to its end cannot be told from a next request.
+  if (problem.code === "body_too_large") headers.Connection = "close";
+  return { status: problem.status, headers, body: problem.toBody(requestId) };
+}
+
+/** Writes an answer, if nothing was written yet. */
+export function send(
+  res: ServerResponse,
+  requestId: string,
+  { status, headers, body }: Answer,
+  closing: boolean,
+): void {
+  if (res.headersSent || res.destroyed) return;
+  const content = body === undefined ? undefined : typeof body === "string" ? body : `${JSON.stringify(body)}\n`;
+  if (closing) res.setHeader("Connection", "close");
+  res.writeHead(status, {
+    ...(content !== undefined && { "Content-Type": JSON_TYPE, "Content-Length": Buffer.byteLength(content) }),
+    ...headers,
+    "X-Request-Id": requestId,
+    "Cache-Control": "no-store",
+  });
+  res.end(content);
+}
+
+/** An answer as it is kept: without what is shown only once. */
+export function kept({ status, headers, body }: Answer, shownOnce: readonly string[] = []): KeptAnswer {
+  const shown = Object.entries(body as object).filter(([field]) => !shownOnce.includes(field));
+  return { status, headers, body: Object.fromEntries(shown) };
+}
