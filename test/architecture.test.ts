@@ -27,7 +27,18 @@ const arrows: { from: RegExp; project: RegExp; packages: RegExp }[] = [
     project: /^shared\/(outbound|schemas|rules|logging)\/|^shared\/(errors|json)\.ts$/,
     packages: /^(node:|zod$|google-auth-library$)/,
   },
-  { from: /^shared\/rules\//, project: /^shared\/(rules|schemas)\/|^shared\/errors\.ts$/, packages: /^zod$/ },
+  // Of node:net only what judges addresses: rules connect to nothing.
+  {
+    from: /^shared\/rules\//,
+    project: /^shared\/(rules|schemas)\/|^shared\/errors\.ts$/,
+    packages: /^(zod|node:net)$/,
+  },
+  {
+    from: /^shared\/delivery\//,
+    project:
+      /^shared\/(delivery|outbound|rules|schemas|logging|metrics|repository)\/|^shared\/errors\.ts$|^shared\/db\/hints\.ts$/,
+    packages: /^node:timers\/promises$/,
+  },
   { from: /^shared\/schemas\//, project: /^shared\/schemas\//, packages: /^zod$/ },
   {
     from: /^shared\/db\//,
