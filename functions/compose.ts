@@ -1,5 +1,6 @@
 import type { Server } from "node:http";
 import net from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Config } from "../shared/config.ts";
 import { createDatabase } from "../shared/db/database.ts";
 import { createHints, type Hints } from "../shared/db/hints.ts";
@@ -73,7 +74,7 @@ export async function compose(config: Config): Promise<App> {
       // No new connections. HTTP's own close would also cut those on which an answer is still being written.
       if (server) net.Server.prototype.close.call(server);
       await traffic.stop(GRACE_MS);
-      outbound.close();
+      await outbound.close();
       server?.close();
       server?.closeAllConnections();
       await hints.close();
@@ -103,13 +104,20 @@ function composeOutbound(config: Config, repo: Repository, hints: Hints, log: Lo
     log,
     metrics,
   });
+  const runs = new Set<Promise<unknown>>();
   return {
     services: {
-      deliver: (signal: AbortSignal) => dispatch(config.DELIVER_SECONDS, signal),
+      deliver(signal: AbortSignal) {
+        const run = dispatch(config.DELIVER_SECONDS, signal).finally(() => runs.delete(run));
+        runs.add(run);
+        return run;
+      },
       destinations,
       makeSecret: vault.make,
     },
-    close() {
+    async close() {
+      // Also those whose caller is gone: what they have sent must be recorded.
+      await Promise.race([Promise.allSettled(runs), delay(GRACE_MS, undefined, { ref: false })]);
       webhooks.close();
       pubsub.close();
     },

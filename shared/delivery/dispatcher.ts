@@ -23,7 +23,7 @@ const WEIGHT = { HTTP_ENDPOINT: 1, GCP_PUBSUB_TOPIC: 8, PULL_QUEUE: 0 };
 /** Most messages leased for one publish. */
 const PUBLISHED = 1000;
 /** Inboxes looked at in one go. */
-const PAGE = 500;
+const PAGE = 200;
 /** What no hint announces, such as the end of a back-off, is found by asking this often. */
 const POLL_MS = 1_000;
 /** What was due and could not be leased: somebody else has it, or is just changing its inbox. */

@@ -27,6 +27,8 @@ const Leased = z.object({
   token: z.string(),
   type: DestinationType,
   destination: z.string(),
+  /** Finds out whether an inbox that failed again and again is there once more. */
+  probe: z.boolean(),
   secret: z.instanceof(Buffer).optional(),
   previousSecret: z.instanceof(Buffer).optional(),
 });
@@ -93,14 +95,15 @@ export function deliveries(context: Context) {
         Leased,
         sql`
           with inbox as materialized (
-            -- Shared with other dispatchers, against quarantine and change of destination.
-            select i.ai_agent_address, i.inbox_destination_type, i.inbox_name, i.max_delivery_attempts, w.take
+            -- Against quarantine and change of destination, and for one dispatcher at a time.
+            select i.ai_agent_address, i.inbox_destination_type, i.inbox_name, i.max_delivery_attempts,
+              ${isFailing} as probe, case when ${isFailing} then 1 else w.take end as take
             from unnest(
               ${wanted.map(({ address }) => address)}::text[], ${wanted.map(({ take }) => take)}::integer[]
             ) as w (address, take)
             join cams.agent_inboxes i on i.ai_agent_address = w.address
             where ${pushed} and ${unpaused(now)}
-            for share of i skip locked
+            for no key update of i skip locked
           ), due as materialized (
             select inbox.ai_agent_address, d.*
             from inbox
@@ -126,9 +129,16 @@ export function deliveries(context: Context) {
             from sized join inbox using (ai_agent_address)
             where m.message_id = sized.message_id and sized.bytes_before < ${MOST_BYTES}::integer
             returning m.*
+          ), probed as (
+            -- Nobody tries another one until it is known what became of this one.
+            update cams.agent_inboxes i
+            set delivery_paused_until = ${now} + make_interval(secs => ${LEASE_SECONDS}::integer)
+            from inbox
+            where i.ai_agent_address = inbox.ai_agent_address and inbox.probe
+              and inbox.ai_agent_address in (select recipient_address from m)
           )
           select ${liveMessage(now)}, m.lease_token as token, i.inbox_destination_type as type,
-            i.inbox_name as destination, s.secret,
+            i.inbox_name as destination, i.probe, s.secret,
             case when s.previous_until > ${now} then s.previous_secret end as "previousSecret"
           from m
           join inbox i on i.ai_agent_address = m.recipient_address

@@ -17,6 +17,7 @@ export interface Attempted {
   milliseconds: number;
   retryAfterSeconds?: number | undefined;
   gone?: boolean | undefined;
+  probe: boolean;
 }
 
 const Recorded = z.object({ messageId: z.string(), dead: z.boolean() });
@@ -39,12 +40,12 @@ export function deliveryResults({ db, now }: Context) {
   /** CTE `tried`: the destinations that were tried, if they still are the inbox's. */
   const tried = (given: readonly Attempted[]): Sql => sql`
     tried as materialized (
-      select address, destination, max(retry_after) as retry_after, bool_or(gone) as gone
+      select address, destination, max(retry_after) as retry_after, bool_or(gone) as gone, bool_or(probe) as probe
       from unnest(
         ${given.map((one) => one.recipientAddress)}::text[], ${given.map((one) => one.destination)}::text[],
         ${given.map((one) => one.retryAfterSeconds ?? null)}::integer[],
-        ${given.map((one) => one.gone ?? false)}::boolean[]
-      ) as t (address, destination, retry_after, gone)
+        ${given.map((one) => one.gone ?? false)}::boolean[], ${given.map((one) => one.probe)}::boolean[]
+      ) as t (address, destination, retry_after, gone, probe)
       group by address, destination
     )`;
 
@@ -96,25 +97,25 @@ export function deliveryResults({ db, now }: Context) {
      * again is paused, one whose destination is gone is deactivated.
      */
     async failed(given: readonly Attempted[]) {
-      const alone = sql`coalesce(i.delivery_paused_until > ${now}, false)`;
+      // Those that were on their way together when the inbox was paused are one outage, not sixteen.
+      const counts = sql`(i.failures_in_row < ${FAILURES_BEFORE_PAUSE}::integer or b.probe)`;
       const deactivated = sql`(b.gone and i.admin_status = 'ACTIVE')`;
       return db.many(
         "deliveries.failed",
         Recorded,
         sql`
           with ${results(given)}, ${tried(given)}, blamed as materialized (
-            select i.ai_agent_address, t.retry_after, t.gone from tried t
+            select i.ai_agent_address, t.retry_after, t.gone, t.probe from tried t
             join cams.agent_inboxes i on i.ai_agent_address = t.address and i.inbox_name = t.destination
             order by i.ai_agent_address
             for no key update of i
           ), paused as (
             update cams.agent_inboxes i set
-              -- Of those that were on their way together only one counts once it is paused: 16 at once are no outage.
-              failures_in_row = i.failures_in_row + case when ${alone} then 0 else 1 end,
+              failures_in_row = i.failures_in_row + case when ${counts} then 1 else 0 end,
               delivery_paused_until = greatest(
-                i.delivery_paused_until,
+                case when not b.probe then i.delivery_paused_until end,
                 ${now} + make_interval(secs => b.retry_after),
-                case when not ${alone} and i.failures_in_row + 1 >= ${FAILURES_BEFORE_PAUSE}::integer
+                case when ${counts} and i.failures_in_row + 1 >= ${FAILURES_BEFORE_PAUSE}::integer
                   then ${retryAt(now, sql`(i.failures_in_row + 2 - ${FAILURES_BEFORE_PAUSE}::integer)`)} end),
               admin_status = case when ${deactivated} then 'INACTIVE' else i.admin_status end,
               status_reason = case when ${deactivated} then 'its destination answered 410 Gone' else i.status_reason end,

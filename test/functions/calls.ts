@@ -36,6 +36,20 @@ export function callsFor(service: Service) {
       const { body } = await service.get("/metrics");
       return body.match(/^cams_db_operations_total\{.*outcome="error".*$/gm) ?? [];
     },
+    /** Registers a webhook at a URL. */
+    webhook: (inboxName: string, fields: Fields = {}) =>
+      makerFor(service).inbox({ inboxDestinationType: "HTTP_ENDPOINT", inboxName, ...fields }),
+    /** Sends a message to an address; answers its id. */
+    sendTo: async (recipientAddress: string, fields: Fields = {}): Promise<string> =>
+      (await makerFor(service).message({ recipientAddress, ...fields })).messageId,
+    /** Runs the dispatcher; answers its counts. */
+    deliver: async () => (await service.post("/v1/messages/deliver")).body,
+    rotate: (address: string, headers?: Record<string, string>) =>
+      service.post(`${inbox(address)}/rotate-secret`, undefined, headers),
+    redrive: async (address: string, messageIds?: string[]) =>
+      (await service.post(`${inbox(address)}/messages/redrive`, messageIds ? { messageIds } : {})).body.redriven,
+    /** Ends the pause of every inbox that fails. */
+    unpause: () => service.sql("update cams.agent_inboxes set delivery_paused_until = now()"),
     sweep: (query = "") => service.post(`/v1/agent-health-sweep${query}`),
 
     /** Ends every lease now, as time would. */

@@ -7,13 +7,7 @@ import { callsFor } from "./calls.ts";
 
 const service = useService();
 const calls = callsFor(service);
-const { messageOf, becomeDue } = calls;
-
-const deliver = async () => (await service.post("/v1/messages/deliver")).body;
-const webhook = (inboxName: string, fields = {}) =>
-  calls.inbox({ inboxDestinationType: "HTTP_ENDPOINT", inboxName, ...fields });
-const sendTo = async (recipientAddress: string, fields = {}) =>
-  (await calls.message({ recipientAddress, ...fields })).messageId as string;
+const { messageOf, becomeDue, deliver, webhook, sendTo, rotate, update, inboxOf, unpause } = calls;
 
 describe("a message to a webhook", () => {
   test("arrives as a CloudEvent that its SDK reads, signed as Standard Webhooks verifies", async () => {
@@ -86,5 +80,177 @@ describe("a message to a webhook", () => {
     ]);
     expect(new Set(received.map(({ event }) => event.id))).toEqual(new Set([messageId]));
     expect(received.map(({ event }) => event.attempt)).toEqual([1, 2, 3, 4]);
+  });
+});
+
+describe("an inbox that fails", () => {
+  const one = { delivered: 0, failed: 1, deadLettered: 0 };
+  const none = { delivered: 0, failed: 0, deadLettered: 0 };
+
+  test("is left alone after five failures in a row, then tried with one message, and trusted again after a success", async () => {
+    let status = 503;
+    const { url, received } = await startReceiver((_, res) => res.writeHead(status).end());
+    const { aiAgentAddress } = await webhook(url);
+    for (let n = 0; n < 40; n++) await sendTo(aiAgentAddress);
+    await deliver();
+    const [state] = await service.sql(
+      "select failures_in_row, delivery_paused_until > now() as paused from cams.agent_inboxes",
+    );
+    expect(state).toEqual({ failures_in_row: 5, paused: true });
+    const tried = received.length;
+    expect(tried).toBeLessThan(12);
+    await becomeDue();
+    expect(await deliver()).toEqual(none);
+    await unpause();
+    expect(await deliver()).toEqual(one);
+    expect(received).toHaveLength(tried + 1);
+    status = 200;
+    await unpause();
+    await becomeDue();
+    expect(await deliver()).toMatchObject({ delivered: 40, failed: 0 });
+  });
+
+  test("ends its messages as dead letters after their last attempt, with the reason of each", async () => {
+    const { url } = await startReceiver(inTurn(500, 404));
+    const { aiAgentAddress } = await webhook(url, { maxDeliveryAttempts: 2 });
+    const messageId = await sendTo(aiAgentAddress);
+    expect(await deliver()).toEqual(one);
+    await becomeDue();
+    expect(await deliver()).toEqual({ delivered: 0, failed: 1, deadLettered: 1 });
+    expect(await messageOf(messageId)).toMatchObject({
+      status: "DEAD_LETTERED",
+      deadLetterReason: "attempts_exhausted",
+      attempts: [
+        { number: 1, statusCode: 500 },
+        { number: 2, statusCode: 404, detail: "Not Found" },
+      ],
+    });
+  });
+
+  test("is deactivated when it answers 410, and gets its messages when it is made active again", async () => {
+    const { url, received } = await startReceiver(inTurn(410, 200));
+    const { aiAgentAddress } = await webhook(url);
+    const [first, second] = [
+      await sendTo(aiAgentAddress, { orderingKey: "k" }),
+      await sendTo(aiAgentAddress, { orderingKey: "k" }),
+    ];
+    expect(await deliver()).toEqual(one);
+    expect(await inboxOf(aiAgentAddress)).toMatchObject({
+      status: "INACTIVE",
+      adminStatus: "INACTIVE",
+      updatedBy: "cams",
+      revision: 2,
+      pendingMessages: 2,
+    });
+    expect(await calls.send({ recipientAddress: aiAgentAddress })).toMatchObject({ status: 409 });
+    await becomeDue();
+    expect(await deliver()).toEqual(none);
+    await update(aiAgentAddress, { status: "ACTIVE" });
+    expect(await deliver()).toEqual({ delivered: 2, failed: 0, deadLettered: 0 });
+    expect(received.map(({ event }) => event.id)).toEqual([first, first, second]);
+  });
+
+  test("is not deactivated by the 410 of a destination that it had before", async () => {
+    const { url: there } = await startReceiver();
+    const { aiAgentAddress } = await webhook("http://127.0.0.1:9/later");
+    const { url } = await startReceiver(async (_, res) => {
+      await update(aiAgentAddress, { inboxName: there });
+      res.writeHead(410).end();
+    });
+    await update(aiAgentAddress, { inboxName: url });
+    await sendTo(aiAgentAddress);
+    expect(await deliver()).toEqual(one);
+    expect(await inboxOf(aiAgentAddress)).toMatchObject({ status: "ACTIVE", inboxName: there });
+    await becomeDue();
+    expect(await deliver()).toEqual({ delivered: 1, failed: 0, deadLettered: 0 });
+  });
+
+  test("waits as long as Retry-After asks, all its messages with it", async () => {
+    const { url, received } = await startReceiver((_, res) => res.writeHead(429, { "retry-after": "120" }).end());
+    const { aiAgentAddress } = await webhook(url);
+    const messageId = await sendTo(aiAgentAddress);
+    const before = Date.now();
+    expect(await deliver()).toEqual(one);
+    await sendTo(aiAgentAddress);
+    expect(await deliver()).toEqual(none);
+    expect(received).toHaveLength(1);
+    const { availableAt, attempts } = await messageOf(messageId);
+    expect(Date.parse(availableAt) - before).toBeGreaterThan(119_000);
+    expect(Date.parse(availableAt) - before).toBeLessThan(125_000);
+    expect(attempts).toMatchObject([{ statusCode: 429, detail: "Too Many Requests" }]);
+  });
+});
+
+describe("an inbox that takes part in no messaging", () => {
+  test.each([
+    ["inactive", (address: string) => update(address, { status: "INACTIVE" })],
+    ["unhealthy", (address: string) => calls.report(address, "UNHEALTHY")],
+    ["quarantined", (address: string) => calls.quarantine(address)],
+  ])("gets nothing while it is %s", async (_, stop) => {
+    const { url, received } = await startReceiver();
+    const { aiAgentAddress } = await webhook(url);
+    await sendTo(aiAgentAddress);
+    await stop(aiAgentAddress);
+    expect(await deliver()).toEqual({ delivered: 0, failed: 0, deadLettered: 0 });
+    expect(received).toEqual([]);
+  });
+
+  test("gets nothing before its time, and nothing after", async () => {
+    const { url, received } = await startReceiver();
+    const { aiAgentAddress } = await webhook(url);
+    await sendTo(aiAgentAddress, { deliverAfter: "2999-01-01T00:00:00Z", timeToLiveSeconds: 100 });
+    await calls.expire(await sendTo(aiAgentAddress));
+    expect(await deliver()).toEqual({ delivered: 0, failed: 0, deadLettered: 0 });
+    expect(received).toEqual([]);
+  });
+});
+
+describe("a secret", () => {
+  const verifies = (secret: string, call: { text: string; headers: Record<string, string> } | undefined) => {
+    try {
+      new Webhook(secret).verify(call?.text ?? "", call?.headers ?? {});
+      return true;
+    } catch {
+      return false;
+    }
+  };
+
+  test("that was rotated out signs beside the new one for 24 hours, then no more", async () => {
+    const { url, received } = await startReceiver();
+    const { aiAgentAddress, secret: first } = await webhook(url);
+    const { secret: second } = (await rotate(aiAgentAddress)).body;
+    await sendTo(aiAgentAddress);
+    await deliver();
+    expect([first, second].map((secret) => verifies(secret, received[0]))).toEqual([true, true]);
+    const [kept] = await service.sql<{ hours: number }>(
+      "select extract(epoch from previous_until - now())::float8 / 3600 as hours from cams.webhook_secrets",
+    );
+    expect(kept?.hours).toBeCloseTo(24, 1);
+    await service.sql("update cams.webhook_secrets set previous_until = now()");
+    await sendTo(aiAgentAddress);
+    await deliver();
+    expect([first, second].map((secret) => verifies(secret, received[1]))).toEqual([false, true]);
+    expect(verifies((await webhook(url)).secret, received[1])).toBe(false);
+  });
+
+  test("is shown once, and stands nowhere in the database as it is", async () => {
+    const { aiAgentAddress, secret } = await webhook("https://agents.corp.example/inbox");
+    expect(secret).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
+    expect(await inboxOf(aiAgentAddress)).not.toHaveProperty("secret");
+    const [row] = await service.sql<{ secret: Buffer }>("select secret from cams.webhook_secrets");
+    expect(row?.secret.toString("latin1")).not.toContain(secret.slice(6));
+    expect(row?.secret.toString("latin1")).not.toContain(Buffer.from(secret.slice(6), "base64").toString("latin1"));
+  });
+
+  test("comes when an inbox becomes a webhook, and stays when its destination changes", async () => {
+    const { aiAgentAddress, ...pulled } = await calls.inbox();
+    expect(pulled).not.toHaveProperty("secret");
+    const { url, received } = await startReceiver();
+    const changed = await update(aiAgentAddress, { inboxDestinationType: "HTTP_ENDPOINT", inboxName: url });
+    const { secret } = changed.body;
+    expect((await update(aiAgentAddress, { inboxName: `${url}/other` })).body).not.toHaveProperty("secret");
+    await sendTo(aiAgentAddress);
+    await deliver();
+    expect(verifies(secret, received[0])).toBe(true);
   });
 });
