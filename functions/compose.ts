@@ -41,7 +41,7 @@ export async function compose(config: Config): Promise<App> {
   const hints = createHints({ pool, client, log, lingerMs: config.K_SERVICE ? 0 : 10_000 });
   const repo = createRepository(db, hints);
   const traffic = createTraffic({ maxRequests: config.MAX_REQUESTS, maxWaiters: config.MAX_WAITERS }, metrics);
-  const services = { log, metrics, migrate: () => migrate(client()) };
+  const services = { log, metrics, migrate: () => migrate(client()), retentionDays: config.RETENTION_DAYS };
   metrics.beforeRender(() => {
     metrics.poolConnections("idle", pool.idleCount);
     metrics.poolConnections("busy", pool.totalCount - pool.idleCount);

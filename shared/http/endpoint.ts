@@ -30,6 +30,8 @@ export interface Services {
   metrics: Metrics;
   /** Brings the database's schema up to date. */
   migrate(): Promise<{ applied: string[]; version: string }>;
+  /** How many days finished messages and health transitions are kept. */
+  retentionDays: number;
 }
 
 /** Waits, without a database connection, until `attempt` answers something; see `Hints.waitFor`. */
