@@ -50,7 +50,13 @@ export async function compose(config: Config): Promise<App> {
   const repo = createRepository(db, hints);
   const traffic = createTraffic({ maxRequests: config.MAX_REQUESTS, maxWaiters: config.MAX_WAITERS }, metrics);
   const outbound = composeOutbound(config, repo, hints, log, metrics);
-  const services = { log, metrics, migrate: () => migrate(client()), ...outbound.services };
+  const services = {
+    log,
+    metrics,
+    migrate: () => migrate(client()),
+    retentionDays: config.RETENTION_DAYS,
+    ...outbound.services,
+  };
   metrics.beforeRender(() => {
     metrics.poolConnections("idle", pool.idleCount);
     metrics.poolConnections("busy", pool.totalCount - pool.idleCount);

@@ -215,6 +215,25 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION cams.drop_message_partition(name text, kept_days integer)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '1500ms'
+AS $function$
+begin
+  perform pg_advisory_xact_lock(hashtextextended('cams.message_archive', 7261));
+  if not exists (select from cams.old_message_partitions(kept_days) old where old = name) then
+    return null;
+  end if;
+  execute format('drop table cams.%I', name);
+  return true;
+exception when lock_not_available then
+  return false;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION cams.iso(at timestamp with time zone)
  RETURNS text
  LANGUAGE sql
@@ -276,6 +295,25 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION cams.old_message_partitions(kept_days integer)
+ RETURNS SETOF text
+ LANGUAGE sql
+ STABLE STRICT
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+  select partition.relname
+  from pg_inherits i
+  join pg_class partition on partition.oid = i.inhrelid
+  cross join lateral (
+    select substring(pg_get_expr(partition.relpartbound, partition.oid) from 'TO \(''([^'']+)''\)')::timestamptz as ends
+  ) bounds
+  where i.inhparent = 'cams.message_archive'::regclass
+    and ends <= least(now() - make_interval(days => kept_days), date_trunc('day', now()))
+  order by ends
+$function$;
+
 CREATE OR REPLACE FUNCTION cams.record_health_transition()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -286,6 +324,20 @@ begin
     (ai_agent_address, at, from_health_status, to_health_status, from_status, to_status, reason)
   values
     (new.ai_agent_address, now(), old.health_status, new.health_status, old.status, new.status, new.status_reason);
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION cams.try_make_message_partitions(days integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '1500ms'
+AS $function$
+begin
+  return cams.make_message_partitions(days);
+exception when lock_not_available then
   return null;
 end
 $function$;

@@ -1,4 +1,4 @@
-import type { Server } from "node:http";
+import type { Server } from "node:net";
 import { connect } from "node:net";
 
 /** Listens and answers the address as a URL; a fault is one clear line. */

@@ -37,6 +37,13 @@ export const environment = z.object({
     .min(1)
     .default(2000)
     .describe("Requests that may wait at once (`waitSeconds`); beyond it 503 `overloaded`."),
+  RETENTION_DAYS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(3650)
+    .default(30)
+    .describe("Days that finished messages and changes of health are kept."),
   AUTH_MODE: z
     .enum(["none"])
     .default("none")

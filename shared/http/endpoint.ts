@@ -30,6 +30,8 @@ export interface Services {
   metrics: Metrics;
   /** Brings the database's schema up to date. */
   migrate(): Promise<{ applied: string[]; version: string }>;
+  /** How many days finished messages and health transitions are kept. */
+  retentionDays: number;
   /** Delivers what is due for as long as is configured, or until `signal` aborts. */
   deliver(signal: AbortSignal): Promise<{ delivered: number; failed: number; deadLettered: number }>;
   /** What is wrong with a webhook's URL: by its form alone, or with the addresses of its name, asked over the network. */

@@ -8,6 +8,7 @@ import { idempotency } from "./idempotency.ts";
 import { inboxes } from "./inboxes.ts";
 import { leases } from "./leases.ts";
 import { messages } from "./messages.ts";
+import { retention } from "./retention.ts";
 import { sweep } from "./sweep.ts";
 import { system } from "./system.ts";
 
@@ -33,6 +34,7 @@ export interface Repository {
   health: ReturnType<typeof health>;
   sweep: ReturnType<typeof sweep>;
   idempotency: ReturnType<typeof idempotency>;
+  retention: ReturnType<typeof retention>;
   system: ReturnType<typeof system>;
   /** The same object, bound to one transaction: name the parameter `repo`, so that the unbound one is out of reach. */
   transaction<T>(work: (repo: Repository) => Promise<T>): Promise<T>;
@@ -65,6 +67,7 @@ export function createRepository(db: Database, hints: Hints, now: Sql = NOW): Re
     health: health(context),
     sweep: sweep(context),
     idempotency: idempotency(context),
+    retention: retention(context),
     system: system(context),
     transaction: (work) => context.transaction(work),
   };

@@ -7,3 +7,19 @@ export const Migrated = z.strictObject({
   version: z.string().meta({ description: "The newest migration that is in the database." }),
   partitionsMade: z.int(),
 });
+export const Retained = z.strictObject({
+  complete: z.boolean().meta({ description: "Nothing is left to the next run." }),
+  partitionsMade: z
+    .int()
+    .optional()
+    .meta({ description: "Absent when the archive was in use: the next run makes them." }),
+  partitionsDropped: z.array(z.string()).meta({ description: "Days of the archive that are gone, oldest first." }),
+  partitionsLeft: z.array(z.string()).meta({ description: "Old days that were in use: the next run drops them." }),
+  defaultPartitionRows: z.int().meta({
+    description: "Messages found for whose day there was no partition, counted up to 10,000; any is a defect.",
+  }),
+  defaultPartitionRowsDeleted: z.int(),
+  idempotencyKeysDeleted: z.int(),
+  messageKeysDeleted: z.int(),
+  healthTransitionsDeleted: z.int(),
+});

@@ -9,6 +9,7 @@ test("what is not set, or set to nothing, has its default", () => {
     LOG_LEVEL: "INFO",
     DB_POOL_SIZE: 8,
     AUTH_MODE: "none",
+    RETENTION_DAYS: 30,
   });
 });
 
@@ -24,6 +25,8 @@ test.each([
   [{ DATABASE_URL: "mysql://x" }, "DATABASE_URL: "],
   [{ ...url, K_SERVICE: "cams" }, "AUTH_MODE: none is refused on Cloud Run"],
   [{ ...url, DB_POOL_SIZE: "0" }, "DB_POOL_SIZE: "],
+  [{ ...url, RETENTION_DAYS: "0" }, "RETENTION_DAYS: "],
+  [{ ...url, RETENTION_DAYS: "3651" }, "RETENTION_DAYS: "],
   [{ ...url, AUTH_MODE: "nobody" }, "AUTH_MODE: "],
 ])("%j is refused: %s", (env, message) => {
   expect(() => readConfig(env as Record<string, string>)).toThrow(ConfigError);

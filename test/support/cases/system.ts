@@ -9,4 +9,5 @@ export const system: RoomCases = {
   "system-docs": simple,
   "system-metrics": simple,
   "system-migrate": simple,
+  "system-retention": simple,
 };

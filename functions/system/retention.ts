@@ -1,0 +1,73 @@
+import { defineEndpoint } from "../../shared/http/endpoint.ts";
+import { Retained } from "../../shared/schemas/system.ts";
+
+/** Rows a statement deletes at most: its locks are short. */
+const SLICE = 1000;
+/** No new round after this; one is four statements of 55 s at most. The next day's run goes on. */
+const BUDGET_MS = 300_000;
+/** Rows of the default partition that are counted at most: one is too many. */
+const COUNTED = 10_000;
+
+export const systemRetention = defineEndpoint({
+  name: "system-retention",
+  method: "POST",
+  path: "/v1/system/retention",
+  summary: "Delete what is kept no longer, and make room for the days ahead",
+  description:
+    "Safe to repeat, to overlap and to be killed. Finished messages and health transitions go after `RETENTION_DAYS`, " +
+    "messages by whole days (UTC); keys go when they stand for nothing any more.",
+  role: "system",
+  status: 200,
+  returns: Retained,
+  errors: [],
+  runtime: { timeoutSeconds: 600, concurrency: 1, maxInstances: 1, schedule: "17 3 * * *" },
+  handler: async ({ repo: { retention }, services: { log, retentionDays }, signal }) => {
+    const end = performance.now() + BUDGET_MS;
+    const mayGoOn = () => performance.now() < end && !signal.aborted;
+
+    const partitionsMade = await retention.makePartitions();
+    const partitionsDropped: string[] = [];
+    const partitionsLeft = await retention.oldPartitions(retentionDays);
+    // Who kept partitions from being made would keep them from being dropped too: both lock the default one.
+    let inUse = partitionsMade === undefined;
+    for (let name = partitionsLeft[0]; name !== undefined && !inUse && mayGoOn(); name = partitionsLeft[0]) {
+      const dropped = await retention.dropPartition(name, retentionDays);
+      // Who reads one reads, as a rule, the whole archive: each further attempt would make writers wait in vain.
+      inUse = dropped === false;
+      if (dropped) partitionsDropped.push(name);
+      if (!inUse) partitionsLeft.shift();
+    }
+    if (inUse) log.warning("the archive is in use: its partitions are left to the next run", { partitionsLeft });
+
+    const defaultPartitionRows = await retention.defaultPartitionRows(COUNTED);
+    if (defaultPartitionRows > 0)
+      log.alert("messages are in the archive's default partition: none was made for their day", {
+        defaultPartitionRows,
+      });
+
+    const jobs = {
+      defaultPartitionRowsDeleted: retention.deleteDefaultPartitionRows(retentionDays),
+      idempotencyKeysDeleted: retention.deleteIdempotencyKeys,
+      messageKeysDeleted: retention.deleteMessageKeys,
+      healthTransitionsDeleted: retention.deleteHealthTransitions(retentionDays),
+    };
+    const deleted = {
+      defaultPartitionRowsDeleted: 0,
+      idempotencyKeysDeleted: 0,
+      messageKeysDeleted: 0,
+      healthTransitionsDeleted: 0,
+    };
+    const reached: { [name in keyof typeof deleted]?: string | number | undefined } = {};
+    const unfinished = new Set(Object.keys(jobs) as (keyof typeof jobs)[]);
+    // In turns: a day of very many keys must not use up the time of everything else, day after day.
+    while (unfinished.size > 0 && mayGoOn())
+      for (const name of unfinished) {
+        const slice = await jobs[name](SLICE, reached[name]);
+        deleted[name] += slice.deleted;
+        reached[name] = slice.last;
+        if (slice.deleted === 0) unfinished.delete(name);
+      }
+    const complete = partitionsMade !== undefined && partitionsLeft.length === 0 && unfinished.size === 0;
+    return { complete, partitionsMade, partitionsDropped, partitionsLeft, defaultPartitionRows, ...deleted };
+  },
+});
