@@ -6,10 +6,12 @@ import { messagesList } from "./list.ts";
 import { messagesNack } from "./nack.ts";
 import { messagesPull } from "./pull.ts";
 import { messagesSend } from "./send.ts";
+import { messagesSendBatch } from "./send-batch.ts";
 
 /** Messages from the sender's hand to their end. */
 export const messages = [
   messagesSend,
+  messagesSendBatch,
   messagesGet,
   messagesList,
   messagesCancel,

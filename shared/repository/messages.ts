@@ -7,6 +7,7 @@ import { Message, type MessageFilter } from "../schemas/message.ts";
 import type { Context } from "./index.ts";
 import { archivedMessage, finish, linesLocked, liveMessage, liveStatus, lockLines } from "./message-rows.ts";
 import { sending } from "./message-send.ts";
+import { sendingBatch } from "./message-send-batch.ts";
 
 const Cursor = z.tuple([z.guid()]);
 
@@ -45,6 +46,7 @@ export function messages(context: Context) {
 
   return {
     send: sending(context),
+    sendBatch: sendingBatch(context),
 
     /** @throws Problem message_not_found */
     async get(messageId: string) {
