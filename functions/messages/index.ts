@@ -8,10 +8,12 @@ import { messagesNack } from "./nack.ts";
 import { messagesPull } from "./pull.ts";
 import { messagesRedrive } from "./redrive.ts";
 import { messagesSend } from "./send.ts";
+import { messagesSendBatch } from "./send-batch.ts";
 
 /** Messages from the sender's hand to their end. */
 export const messages = [
   messagesSend,
+  messagesSendBatch,
   messagesGet,
   messagesList,
   messagesCancel,

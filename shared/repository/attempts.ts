@@ -1,6 +1,6 @@
 import { type Sql, sql } from "../db/sql.ts";
 import { FIRST_PAUSE_SECONDS, JITTER, LONGEST_PAUSE_SECONDS } from "../rules/backoff.ts";
-import { attemptsWith, finish } from "./message-rows.ts";
+import { attemptsWith, finish, linesLocked, lockLines } from "./message-rows.ts";
 
 /** When the next attempt may begin after `failures` failed ones; `seconds`, where it is not null, overrides. */
 export const retryAt = (now: Sql, failures: Sql, seconds: Sql = sql`null`): Sql => sql`
@@ -18,14 +18,16 @@ interface Failure {
 }
 
 /**
- * CTE `done` (message_id, dead): the rows in `held` (message_id, last_attempt) have failed. They wait for their next
+ * CTE `done` (message_id, dead): the rows in `held` (message_id, last_attempt, and their line) have failed. They wait for their next
  * attempt, or end as dead letters when it was their last.
  */
 export function failing(now: Sql, { retryAfterSeconds, join = sql``, ...failure }: Failure): Sql {
   const failed = { outcome: sql`'FAILED'`, ...failure };
   return sql`
-    ending as (
-      select message_id from held where last_attempt
+    dying as (
+      select * from held where last_attempt
+    ), ${lockLines(sql`dying`)}, ending as (
+      select message_id from dying where ${linesLocked}
     ), ${finish(now, {
       ...failed,
       join,

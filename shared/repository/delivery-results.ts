@@ -4,7 +4,7 @@ import { FAILURES_BEFORE_PAUSE } from "../rules/backoff.ts";
 import { failing, retryAt } from "./attempts.ts";
 import type { Context } from "./index.ts";
 import { givenBack } from "./leases.ts";
-import { attemptsWith, finish } from "./message-rows.ts";
+import { attemptsWith, finish, linesLocked, lockLines } from "./message-rows.ts";
 
 /** What came of the attempt that a lease stands for. */
 export interface Attempted {
@@ -55,7 +55,7 @@ export function deliveryResults({ db, now }: Context) {
    */
   const held = (inboxes: Sql): Sql => sql`
     held as materialized (
-      select m.message_id, m.last_attempt
+      select m.message_id, m.last_attempt, m.recipient_address, m.ordering_key
       from results r join cams.messages m on m.message_id = r.message_id
       where m.lease_token = r.proof and m.ends_at > ${now} and (select count(*) from ${inboxes}) >= 0
       order by m.seq
@@ -79,8 +79,8 @@ export function deliveryResults({ db, now }: Context) {
             update cams.agent_inboxes i set failures_in_row = 0, delivery_paused_until = null
             from recovering r
             where i.ai_agent_address = r.ai_agent_address
-          ), ${held(sql`recovering`)}, ending as (
-            select message_id from held
+          ), ${held(sql`recovering`)}, ${lockLines(sql`held`)}, ending as (
+            select message_id from held where ${linesLocked}
           ), ${finish(now, {
             ...receipt,
             join,

@@ -7,7 +7,7 @@ import { Timestamp } from "../schemas/common.ts";
 import { failing } from "./attempts.ts";
 import type { Context } from "./index.ts";
 import { claiming } from "./lease-claim.ts";
-import { finish } from "./message-rows.ts";
+import { finish, linesLocked, lockLines } from "./message-rows.ts";
 
 const Token = z.object({ leaseToken: z.string() });
 const Done = z.object({
@@ -44,7 +44,7 @@ export function leases(context: Context) {
    */
   const held = (address: string, given: Lease[]): Sql => sql`
     ${tokens(given)}, held as materialized (
-      select m.message_id, m.last_attempt
+      select m.message_id, m.last_attempt, m.recipient_address, m.ordering_key
       from tokens t join cams.messages m on m.message_id = t.message_id
       where m.lease_token = t.lease_token and m.recipient_address is not distinct from ${address}
         and m.available_at > ${now}
@@ -79,8 +79,8 @@ export function leases(context: Context) {
         "leases.acknowledge",
         Done,
         sql`
-          with ${held(address, leasesOf(leaseTokens))}, ending as (
-            select message_id from held
+          with ${held(address, leasesOf(leaseTokens))}, ${lockLines(sql`held`)}, ending as (
+            select message_id from held where ${linesLocked}
           ), ${finish(now, { status: sql`'ACKNOWLEDGED'`, outcome: sql`'ACKNOWLEDGED'`, acknowledgedAt: now })}
           select finished.message_id as "messageId", finished.lease_token as token,
             finished.ordering_key is not null as "inLine"

@@ -70,6 +70,21 @@ export const archivedMessage = sql`
 export const pulledMessage = (now: Sql): Sql => sql`
   ${liveMessage(now)}, m.message_id || '.' || m.lease_token as "leaseToken", m.available_at as "leaseExpiresAt"`;
 
+/**
+ * CTE `line`: locks the ordering keys of the rows of `source` (recipient_address, ordering_key) in one order for all.
+ * Whatever sends to or ends the heads of several lines at once does it first, where it waits for `linesLocked`: the
+ * triggers would take the same locks in the order of the rows, and two such statements would deadlock.
+ */
+export const lockLines = (source: Sql): Sql => sql`
+  line as materialized (
+    select cams.lock_message_line(recipient_address, ordering_key)
+    from (
+      select distinct recipient_address, ordering_key from ${source} where ordering_key is not null order by 1, 2
+    ) sorted
+  )`;
+/** A condition that is judged before the first row, and only when every row of `line` is made. */
+export const linesLocked = sql`(select count(*) from line) >= 0`;
+
 /** How one finished row is recorded: expressions over the live row `m`, and what `join` puts beside it. */
 interface Ending extends Attempt {
   status: Sql;

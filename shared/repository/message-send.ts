@@ -3,7 +3,7 @@ import { z } from "zod";
 import { type Sql, sql } from "../db/sql.ts";
 import { inboxNotFound, Problem } from "../errors.ts";
 import { priorityRank, SECONDS_PER_STEP } from "../rules/priority.ts";
-import { inboxTopic } from "../rules/topics.ts";
+import { DELIVERIES, inboxTopic } from "../rules/topics.ts";
 import { Timestamp } from "../schemas/common.ts";
 import type { MessageToSend } from "../schemas/message.ts";
 import type { Context } from "./index.ts";
@@ -11,14 +11,18 @@ import type { Context } from "./index.ts";
 /** How long a sender's own message id keeps its send idempotent. */
 const KEYS_KEPT = sql`interval '14 days'`;
 
-const Sent = z.object({
-  inactive: z.boolean(),
+/** What became of one send; without `messageId` its inbox refused it, or (not `found`) is not there. */
+export const Sent = z.object({
+  found: z.boolean().default(true),
   messageId: z.string().optional(),
   acceptedAt: Timestamp.optional(),
   expiresAt: Timestamp.optional(),
   recipientAddress: z.string().optional(),
-  bodyHash: z.instanceof(Buffer).optional(),
+  /** The sender's message id was known, and this is its first answer; `reused`: that of another body. */
   replayed: z.boolean(),
+  /** Whether the dispatcher takes it from here. */
+  pushed: z.boolean().default(false),
+  reused: z.boolean().default(false),
 });
 
 /**
@@ -28,29 +32,23 @@ const Sent = z.object({
  */
 export function sending({ db, now, hints }: Context) {
   return async function send(given: z.output<typeof MessageToSend>, traceparent: string | undefined) {
-    const hash = given.senderMessageId === undefined ? undefined : bodyHash(given);
+    const once = given.senderMessageId !== undefined;
     const sent = await db.one(
-      hash ? "messages.send_once" : "messages.send",
+      once ? "messages.send_once" : "messages.send",
       Sent,
-      hash ? sendOnce(given, hash, traceparent) : sendAlways(given, traceparent),
+      once ? sendOnce(given, traceparent) : sendAlways(given, traceparent),
       () => inboxNotFound(given.recipientAddress),
     );
-    const { messageId, acceptedAt, expiresAt, replayed } = sent;
-    if (messageId === undefined || !acceptedAt || !expiresAt) {
-      throw new Problem("inbox_inactive", `The inbox ${given.recipientAddress} does not take messages now.`);
-    }
-    if (hash && sent.bodyHash && !hash.equals(sent.bodyHash)) {
-      throw new Problem("message_id_reused", `senderMessageId was used for the message ${messageId}.`);
-    }
-    if (!replayed) db.afterCommit(() => hints.publish(inboxTopic(given.recipientAddress)));
-    const recipientAddress = sent.recipientAddress ?? given.recipientAddress;
-    return { replayed, accepted: { messageId, status: "QUEUED" as const, recipientAddress, acceptedAt, expiresAt } };
+    const result = resultOf(sent, given.recipientAddress);
+    if (result instanceof Problem) throw result;
+    if (!result.replayed) db.afterCommit(() => hints.publish(topicOf(sent, given.recipientAddress)));
+    return result;
   };
 
   /** CTE `inbox`: the recipient's row, held against deletion, and whether it refuses messages. */
   function recipient(given: z.output<typeof MessageToSend>): Sql {
     return sql`inbox as materialized (
-      select i.ai_agent_address,
+      select i.ai_agent_address, i.inbox_destination_type <> 'PULL_QUEUE' as pushed,
         i.admin_status <> 'ACTIVE' or i.quarantined_at is not null
           or (${given.ifInactive === "reject"}::boolean and i.status <> 'ACTIVE') as inactive
       from cams.agent_inboxes i
@@ -68,10 +66,7 @@ export function sending({ db, now, hints }: Context) {
   ): Sql {
     const due = sql`greatest(${now}, ${given.deliverAfter}::timestamptz)`;
     return sql`
-      insert into cams.messages (
-        message_id, recipient_address, sender_address, message_type, payload, metadata, priority,
-        time_to_live_seconds, ordering_key, correlation_id, in_reply_to, reply_to_address, sender_message_id,
-        traceparent, accepted_at, rank_at, available_at, expires_at)
+      ${insertMessages}
       select
         ${id}, ${given.recipientAddress}, ${given.senderAddress}, ${given.messageType},
         ${JSON.stringify(given.payload)}::json, ${given.metadata && JSON.stringify(given.metadata)}::jsonb,
@@ -89,14 +84,19 @@ export function sending({ db, now, hints }: Context) {
         ${insertion(given, sql`cams.uuid7(${now})`, sql`inbox where not inactive`, traceparent)}
         returning message_id, accepted_at, expires_at
       )
-      select inbox.inactive, false as replayed, message.message_id as "messageId",
+      select false as replayed, inbox.pushed, message.message_id as "messageId",
         message.accepted_at as "acceptedAt", message.expires_at as "expiresAt"
       from inbox left join message on true`;
   }
 
   /** As `sendAlways`, but the sender's message id decides: of N at once one makes the row, all get its answer. */
-  function sendOnce(given: z.output<typeof MessageToSend>, hash: Buffer, traceparent: string | undefined): Sql {
-    const lapsed = (column: Sql) => sql`case when k.kept_until <= ${now} then excluded.${column} else k.${column} end`;
+  function sendOnce(given: z.output<typeof MessageToSend>, traceparent: string | undefined): Sql {
+    const hash = bodyHash(given);
+    const key = sql`
+      select ${given.senderAddress}, ${given.senderMessageId}, fresh.message_id, ${hash}::bytea,
+        ${given.recipientAddress}, ${now}, ${now} + make_interval(secs => ${given.timeToLiveSeconds}::integer)
+      from inbox, fresh
+      where not inactive and not exists (select from known)`;
     return sql`
       with ${recipient(given)}, fresh as materialized (
         select cams.uuid7(${now}) as message_id
@@ -104,36 +104,65 @@ export function sending({ db, now, hints }: Context) {
         select k.* from cams.message_keys k
         where k.sender_address = ${given.senderAddress} and k.sender_message_id = ${given.senderMessageId}
           and k.kept_until > ${now}
-      ), key as (
-        insert into cams.message_keys as k (
-          sender_address, sender_message_id, message_id, body_hash, recipient_address, accepted_at, expires_at,
-          kept_until)
-        select ${given.senderAddress}, ${given.senderMessageId}, fresh.message_id, ${hash}::bytea,
-          ${given.recipientAddress}, ${now}, ${now} + make_interval(secs => ${given.timeToLiveSeconds}::integer),
-          ${now} + ${KEYS_KEPT}
-        from inbox, fresh
-        where not inactive and not exists (select from known)
-        on conflict (sender_address, sender_message_id) do update set
-          message_id = ${lapsed(sql`message_id`)}, body_hash = ${lapsed(sql`body_hash`)},
-          recipient_address = ${lapsed(sql`recipient_address`)}, accepted_at = ${lapsed(sql`accepted_at`)},
-          expires_at = ${lapsed(sql`expires_at`)}, kept_until = ${lapsed(sql`kept_until`)}
-        returning k.*
-      ), message as (
+      ), ${takeKeys(now, key)}, message as (
         ${insertion(given, sql`key.message_id`, sql`key, fresh where key.message_id = fresh.message_id`, traceparent)}
         returning message_id
       ), answer as (
         select * from known union all select * from key
       )
-      select coalesce(inbox.inactive, false) as inactive,
-        answer.message_id is not null and not exists (select from message) as replayed,
+      select answer.message_id is not null and not exists (select from message) as replayed, inbox.pushed,
+        answer.body_hash <> ${hash}::bytea as reused,
         answer.message_id as "messageId", answer.accepted_at as "acceptedAt", answer.expires_at as "expiresAt",
-        answer.recipient_address as "recipientAddress", answer.body_hash as "bodyHash"
+        answer.recipient_address as "recipientAddress"
       from (select) one left join inbox on true left join answer on true
       where inbox.ai_agent_address is not null or answer.message_id is not null`;
   }
 }
 
+/** What a new row is made of. */
+export const insertedColumns = sql`
+  message_id, recipient_address, sender_address, message_type, payload, metadata, priority, time_to_live_seconds,
+  ordering_key, correlation_id, in_reply_to, reply_to_address, sender_message_id, traceparent, accepted_at, rank_at,
+  available_at, expires_at`;
+/** What new rows are inserted into; a `select` of the columns follows. */
+export const insertMessages = sql`insert into cams.messages (${insertedColumns})`;
+
+/**
+ * CTE `key`: takes the senders' message ids for the messages of `source` (all columns but the last), or answers for
+ * which message another send took them.
+ */
+export function takeKeys(now: Sql, source: Sql): Sql {
+  const lapsed = (column: Sql) => sql`case when k.kept_until <= ${now} then excluded.${column} else k.${column} end`;
+  return sql`
+    key as (
+      insert into cams.message_keys as k (
+        sender_address, sender_message_id, message_id, body_hash, recipient_address, accepted_at, expires_at,
+        kept_until)
+      select taken.*, ${now} + ${KEYS_KEPT} from (${source}) taken
+      on conflict (sender_address, sender_message_id) do update set
+        message_id = ${lapsed(sql`message_id`)}, body_hash = ${lapsed(sql`body_hash`)},
+        recipient_address = ${lapsed(sql`recipient_address`)}, accepted_at = ${lapsed(sql`accepted_at`)},
+        expires_at = ${lapsed(sql`expires_at`)}, kept_until = ${lapsed(sql`kept_until`)}
+      returning k.*
+    )`;
+}
+
+/** Who is to know that a message has come. */
+export function topicOf({ pushed }: z.output<typeof Sent>, address: string): string {
+  return pushed ? DELIVERIES : inboxTopic(address);
+}
+
+/** What the sender is answered. */
+export function resultOf(sent: z.output<typeof Sent>, address: string) {
+  const { found, messageId, acceptedAt, expiresAt, recipientAddress = address, replayed, reused } = sent;
+  if (!found) return inboxNotFound(address);
+  if (messageId === undefined || !acceptedAt || !expiresAt)
+    return new Problem("inbox_inactive", `The inbox ${address} does not take messages now.`);
+  if (reused) return new Problem("message_id_reused", `senderMessageId was used for the message ${messageId}.`);
+  return { replayed, accepted: { messageId, status: "QUEUED" as const, recipientAddress, acceptedAt, expiresAt } };
+}
+
 /** What makes two sends under one message id the same send. */
-function bodyHash(given: z.output<typeof MessageToSend>): Buffer {
+export function bodyHash(given: z.output<typeof MessageToSend>): Buffer {
   return createHash("sha256").update(JSON.stringify(given)).digest();
 }

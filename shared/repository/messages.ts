@@ -5,8 +5,9 @@ import { readCursor, toPage } from "../rules/cursors.ts";
 import { DELIVERIES, inboxTopic } from "../rules/topics.ts";
 import { Message, type MessageFilter } from "../schemas/message.ts";
 import type { Context } from "./index.ts";
-import { archivedMessage, finish, liveMessage, liveStatus } from "./message-rows.ts";
+import { archivedMessage, finish, linesLocked, liveMessage, liveStatus, lockLines } from "./message-rows.ts";
 import { sending } from "./message-send.ts";
+import { sendingBatch } from "./message-send-batch.ts";
 import { redriving } from "./redrive.ts";
 
 const Cursor = z.tuple([z.guid()]);
@@ -22,12 +23,16 @@ export function messages(context: Context) {
       "messages.archive_ended",
       Archived,
       sql`
-        with ending as materialized (
-          select m.message_id from cams.messages m
+        with ended as materialized (
+          -- What stands behind its head takes no lock.
+          select m.message_id, m.recipient_address, case when not m.blocked then m.ordering_key end as ordering_key
+          from cams.messages m
           where ${which} and m.ends_at <= ${now}
           order by m.ends_at
           limit ${limit}
           for update skip locked
+        ), ${lockLines(sql`ended`)}, ending as (
+          select message_id from ended where ${linesLocked}
         ), ${finish(now, {
           status: sql`case when m.last_attempt then 'DEAD_LETTERED' else 'EXPIRED' end`,
           outcome: sql`'LEASE_EXPIRED'`,
@@ -43,6 +48,7 @@ export function messages(context: Context) {
   return {
     send: sending(context),
     redrive: redriving(context),
+    sendBatch: sendingBatch(context),
 
     /** @throws Problem message_not_found */
     async get(messageId: string) {

@@ -4,6 +4,8 @@ import { inboxNotFound } from "../errors.ts";
 import { SECONDS_PER_STEP } from "../rules/priority.ts";
 import { DELIVERIES, inboxTopic } from "../rules/topics.ts";
 import type { Context } from "./index.ts";
+import { linesLocked, lockLines } from "./message-rows.ts";
+import { insertedColumns } from "./message-send.ts";
 
 /** Most dead letters brought back by a call. */
 const MOST = 10_000;
@@ -26,27 +28,19 @@ export function redriving({ now, hints, transaction }: Context) {
             with inbox as materialized (
               select i.ai_agent_address from cams.agent_inboxes i where i.ai_agent_address = ${address} for key share
             ), dead as materialized (
-              select a.finished_at, a.message_id, a.ordering_key
+              select a.finished_at, a.message_id, a.recipient_address, a.ordering_key
               from inbox join cams.message_archive a on a.recipient_address = inbox.ai_agent_address
               where a.status = 'DEAD_LETTERED'
                 and (${messageIds}::uuid[] is null or a.message_id = any (${messageIds}::uuid[]))
               order by a.seq
               limit ${MOST}
               for update of a
-            ), lines as materialized (
-              -- Before the insert, and in order: two that take the same lines must not wait for each other.
-              select count(cams.lock_message_line(${address}, l.ordering_key)) from (
-                select distinct ordering_key from dead where ordering_key is not null order by ordering_key
-              ) l
-            ), back as (
-              delete from cams.message_archive a using dead, lines
-              where a.finished_at = dead.finished_at and a.message_id = dead.message_id
+            ), ${lockLines(sql`dead`)}, back as (
+              delete from cams.message_archive a using dead
+              where ${linesLocked} and a.finished_at = dead.finished_at and a.message_id = dead.message_id
               returning a.*
             ), live as (
-              insert into cams.messages (
-                message_id, recipient_address, sender_address, message_type, payload, metadata, priority,
-                time_to_live_seconds, ordering_key, correlation_id, in_reply_to, reply_to_address, sender_message_id,
-                traceparent, accepted_at, rank_at, available_at, expires_at, first_leased_at, attempts)
+              insert into cams.messages (${insertedColumns}, first_leased_at, attempts)
               select
                 message_id, recipient_address, sender_address, message_type, payload, metadata, priority,
                 time_to_live_seconds, ordering_key, correlation_id, in_reply_to, reply_to_address, sender_message_id,

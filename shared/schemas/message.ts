@@ -1,5 +1,15 @@
 import { z } from "zod";
-import { AiAgentAddress, JsonObject, Page, pageOf, Timestamp, TimestampInput, text, Uuid } from "./common.ts";
+import {
+  AiAgentAddress,
+  JsonObject,
+  Page,
+  ProblemItem,
+  pageOf,
+  Timestamp,
+  TimestampInput,
+  text,
+  Uuid,
+} from "./common.ts";
 
 /** Most bytes of a message's payload as JSON in UTF-8. */
 export const MAX_PAYLOAD_BYTES = 256 * 1024;
@@ -74,6 +84,18 @@ export const MessageAccepted = z
     expiresAt: Timestamp,
   })
   .meta({ id: "MessageAccepted" });
+
+export const MessageBatch = z.strictObject({ messages: z.array(MessageToSend).min(1).max(500) });
+export const MessageBatchSent = z.strictObject({
+  results: z.array(
+    z.union([
+      MessageAccepted.extend({
+        replayed: z.literal(true).optional().meta({ description: "The senderMessageId was known: the first answer." }),
+      }),
+      z.strictObject({ problem: ProblemItem }),
+    ]),
+  ),
+});
 
 const Attempt = z
   .strictObject({

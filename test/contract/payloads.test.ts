@@ -6,14 +6,18 @@ const service = useService();
 const make = makerFor(service);
 
 /** Sends the payload's text as it is; answers the payload's text as it comes back, when it was accepted. */
-async function roundTrip(payload: string) {
+async function roundTrip(payload: string, way: "alone" | "in a batch" = "alone") {
   const { aiAgentAddress } = await make.inbox();
   const rest = JSON.stringify({ recipientAddress: aiAgentAddress, senderAddress: "a" }).slice(1);
   const headers = { "content-type": "application/json" };
-  const sent = await service.raw("POST", "/v1/messages", `{"payload":${payload},${rest}`, headers);
+  const text = `{"payload":${payload},${rest}`;
+  const sent = await (way === "alone"
+    ? service.raw("POST", "/v1/messages", text, headers)
+    : service.raw("POST", "/v1/messages/batch", `{"messages":[${text}]}`, headers));
   if (sent.status >= 400) return { sent, texts: [] };
   const pull = await fetch(`${service.url}/v1/agent-inboxes/${aiAgentAddress}/messages/pull`, { method: "POST" });
-  const get = await fetch(`${service.url}/v1/messages/${sent.body.messageId}`);
+  const { messageId } = way === "alone" ? sent.body : sent.body.results[0];
+  const get = await fetch(`${service.url}/v1/messages/${messageId}`);
   const texts = [await pull.text(), await get.text()].map((text) => payloadIn(text));
   return { sent, texts };
 }
@@ -50,6 +54,14 @@ const kept: [string, string][] = [
 test.each(kept)("a payload with %s comes back as it was sent", async (_, payload) => {
   const { sent, texts } = await roundTrip(payload);
   expect(sent.status, JSON.stringify(sent.body)).toBe(202);
+  expect(texts).toEqual([payload, payload]);
+});
+
+// A batch is two levels more of its own.
+const alike = kept.filter(([name]) => !name.startsWith("64 levels"));
+test.each(alike)("in a batch, a payload with %s comes back as it was sent", async (_, payload) => {
+  const { sent, texts } = await roundTrip(payload, "in a batch");
+  expect(sent.status, JSON.stringify(sent.body)).toBe(200);
   expect(texts).toEqual([payload, payload]);
 });
 

@@ -16,6 +16,14 @@ export function callsFor(service: Service) {
     messageOf: async (id: string) => (await service.get(`/v1/messages/${id}`)).body,
     send: (fields: Fields, headers?: Record<string, string>) =>
       service.post("/v1/messages", { senderAddress: "sender@corp.example", payload: { n: 1 }, ...fields }, headers),
+    sendBatch: (messages: Fields[], headers?: Record<string, string>) =>
+      service.post(
+        "/v1/messages/batch",
+        {
+          messages: messages.map((fields) => ({ senderAddress: "sender@corp.example", payload: { n: 1 }, ...fields })),
+        },
+        headers,
+      ),
     cancel: (id: string) => service.post(`/v1/messages/${id}/cancel`),
     /** As `pull`, with the whole answer. */
     pulled: (address: string, fields: Fields = {}) => service.post(`${inbox(address)}/messages/pull`, fields),

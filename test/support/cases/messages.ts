@@ -17,25 +17,28 @@ async function inactive({ make, service }: Kit): Promise<string> {
   return aiAgentAddress;
 }
 
+/** A message with every field but the sender's own id. */
+async function whole({ make }: Kit) {
+  return {
+    recipientAddress: (await make.inbox()).aiAgentAddress as string,
+    senderAddress,
+    messageType: "order.placed",
+    payload: { order: 7, lines: [{ sku: "a", count: 2 }] },
+    metadata: { tenant: "north" },
+    priority: "HIGH",
+    timeToLiveSeconds: 3600,
+    deliverAfter: "2026-01-01T00:00:00+01:00",
+    orderingKey: "order-7",
+    correlationId: "c-1",
+    inReplyTo: noMessage.messageId,
+    replyToAddress: senderAddress,
+    ifInactive: "reject",
+  };
+}
+
 export const messages: RoomCases = {
   "messages-send": {
-    success: async ({ make }) => ({
-      body: {
-        recipientAddress: (await make.inbox()).aiAgentAddress,
-        senderAddress,
-        messageType: "order.placed",
-        payload: { order: 7, lines: [{ sku: "a", count: 2 }] },
-        metadata: { tenant: "north" },
-        priority: "HIGH",
-        timeToLiveSeconds: 3600,
-        deliverAfter: "2026-01-01T00:00:00+01:00",
-        orderingKey: "order-7",
-        correlationId: "c-1",
-        inReplyTo: noMessage.messageId,
-        replyToAddress: senderAddress,
-        ifInactive: "reject",
-      },
-    }),
+    success: async (kit) => ({ body: await whole(kit) }),
     errors: {
       inbox_not_found: async ({ make }) => ({
         body: { recipientAddress: make.address(), senderAddress, payload: {} },
@@ -46,6 +49,17 @@ export const messages: RoomCases = {
         return { body: { recipientAddress, senderAddress, senderMessageId: "m-1", payload: { other: true } } };
       },
     },
+  },
+  "messages-send-batch": {
+    success: async (kit) => ({
+      body: {
+        messages: [
+          await whole(kit),
+          { recipientAddress: nowhere.aiAgentAddress, senderAddress, senderMessageId: "m-1", payload: {} },
+        ],
+      },
+    }),
+    errors: {},
   },
   "messages-get": {
     success: async ({ make }) => ({ params: { messageId: (await make.message()).messageId } }),
