@@ -10,18 +10,18 @@ export function makerFor(service: Service) {
     if (answer.status !== status) throw new Error(`${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
     return answer.body;
   }
-  return {
+  const make = {
     address: () => `agent-${randomUUID().slice(0, 8)}@corp.example`,
 
     /** Registers an inbox, a pull queue unless told otherwise. */
     async inbox(fields: Fields = {}) {
-      const defaults = { aiAgentAddress: this.address(), inboxDestinationType: "PULL_QUEUE" };
+      const defaults = { aiAgentAddress: make.address(), inboxDestinationType: "PULL_QUEUE" };
       return created("/v1/agent-inboxes", { ...defaults, ...fields }, 201);
     },
 
     /** Sends a message, to a new inbox unless told otherwise. */
     async message(fields: Fields = {}) {
-      const recipientAddress = fields.recipientAddress ?? (await this.inbox()).aiAgentAddress;
+      const recipientAddress = fields.recipientAddress ?? (await make.inbox()).aiAgentAddress;
       const defaults = { recipientAddress, senderAddress: "sender@corp.example", payload: { hello: "world" } };
       return created("/v1/messages", { ...defaults, ...fields }, 202);
     },
@@ -33,8 +33,9 @@ export function makerFor(service: Service) {
 
     /** Sends a message and leases it; answers it as pulled. */
     async leased(fields: Fields = {}, pull: Fields = {}) {
-      const { recipientAddress } = await this.message(fields);
-      return (await this.pull(recipientAddress, pull))[0];
+      const { recipientAddress } = await make.message(fields);
+      return (await make.pull(recipientAddress, pull))[0];
     },
   };
+  return make;
 }
