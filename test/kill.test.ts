@@ -67,7 +67,7 @@ function puller(url: string, address: string): Promise<void> {
 }
 
 async function kill(service: ServiceProcess): Promise<void> {
-  await delay(200 + Math.random() * 500);
+  await delay(400 + Math.random() * 600);
   await service.end("SIGKILL");
 }
 

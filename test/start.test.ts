@@ -7,6 +7,7 @@ import { client } from "./support/client.ts";
 import { createDatabase } from "./support/database.ts";
 import { run } from "./support/global-setup.ts";
 import { startAndFail, startProcess } from "./support/process.ts";
+import { startReceiver } from "./support/receiver.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -78,10 +79,19 @@ describe("with a database of its own", () => {
     });
   }
 
-  test("fires the scheduled functions once before it is ready", async () => {
+  test("fires the scheduled functions at its start, and delivers from then on", async () => {
     const service = await startProcess({ CAMS_DATA_DIR: folder, LOG_LEVEL: "INFO" });
-    expect(service.output()).toMatch(/POST \/v1\/agent-health-sweep 200[\s\S]*cams ready on/);
-    await service.end("SIGTERM");
+    for (const path of ["agent-health-sweep", "system/retention"])
+      await expect.poll(service.output).toContain(`POST /v1/${path} 200`);
+    const { url, received } = await startReceiver();
+    const { post } = client(service.url);
+    const aiAgentAddress = "hook@corp.example";
+    await post("/v1/agent-inboxes", { aiAgentAddress, inboxDestinationType: "HTTP_ENDPOINT", inboxName: url });
+    await post("/v1/messages", { recipientAddress: aiAgentAddress, senderAddress: "a@corp.example", payload: {} });
+    await expect.poll(() => received.length).toBe(1);
+    const begun = performance.now();
+    expect(await service.end("SIGTERM")).toBe(0);
+    expect(performance.now() - begun).toBeLessThan(5_000);
   });
 
   test("a folder that is in use is one clear line and exit code 1", async () => {

@@ -75,6 +75,8 @@ test("every metric has its name, labels and type", async () => {
     cams_inbox_backlog: "gauge",
     cams_oldest_message_age_seconds: "gauge",
     cams_lookups_total: "counter",
+    cams_delivery_attempt_duration_seconds: "histogram",
+    cams_delivery_attempts_total: "counter",
     cams_health_reports_total: "counter",
     cams_pool_connections: "gauge",
     cams_takeover_total: "counter",
