@@ -1,4 +1,5 @@
 import { coldStart } from "./cold-start.ts";
+import { deliver } from "./deliver.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { lookup } from "./lookup.ts";
 import { pull } from "./pull.ts";
@@ -7,4 +8,4 @@ import type { Bench } from "./support/bench.ts";
 import { sweep } from "./sweep.ts";
 
 /** Every hot path that is measured. */
-export const benches: readonly Bench[] = [lookup, send, pull, heartbeat, sweep, coldStart];
+export const benches: readonly Bench[] = [lookup, send, pull, deliver, heartbeat, sweep, coldStart];

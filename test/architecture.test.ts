@@ -37,7 +37,7 @@ const arrows: { from: RegExp; project: RegExp; packages: RegExp }[] = [
     from: /^shared\/delivery\//,
     project:
       /^shared\/(delivery|outbound|rules|schemas|logging|metrics|repository)\/|^shared\/errors\.ts$|^shared\/db\/hints\.ts$/,
-    packages: /^node:timers\/promises$/,
+    packages: /^node:(crypto|timers\/promises)$/,
   },
   { from: /^shared\/schemas\//, project: /^shared\/schemas\//, packages: /^zod$/ },
   {

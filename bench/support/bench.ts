@@ -38,9 +38,11 @@ export interface Context {
   /** A migrated database of its own, durable; `settings` are PostgreSQL's, for this database only. */
   database(settings?: Record<string, string>): Promise<BenchDatabase>;
   /** The real service as `npm start` runs it, in a process of its own. */
-  service(database: BenchDatabase): Promise<Service>;
+  service(database: BenchDatabase, env?: Record<string, string>): Promise<Service>;
   /** URL of a bare functions-framework hello, in a process of its own. */
   hello(): Promise<string>;
+  /** `host:port` of so many receivers of webhook calls and publishes, all in one process of their own. */
+  receivers(count: number): Promise<string[]>;
   /** A process of its own that puts load on something: `bench/loads/<file>.ts`, its export `name`. */
   load(file: string, name: string, options: object): Promise<LoadProcess>;
   /** Runs `end` when the benchmark is over. */

@@ -21,6 +21,16 @@ export function createContext(serverUrl: string, name: string, { quick, profileT
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${name}: ${text}`);
   };
 
+  /** Starts a server of this folder in a process of its own; answers where it is. */
+  async function server(file: string, ...args: string[]): Promise<string> {
+    const child = fork(join(import.meta.dirname, file), args);
+    ends.defer(() => {
+      if (child.connected) child.disconnect();
+    });
+    const [where] = await once(child, "message");
+    return where as string;
+  }
+
   const context: Context = {
     quick,
     rounds: 3,
@@ -35,22 +45,16 @@ export function createContext(serverUrl: string, name: string, { quick, profileT
       ends.defer(() => database.drop());
       return database;
     },
-    async service({ url }) {
-      const service = await startService(url, profileTo);
+    async service({ url }, env = {}) {
+      const service = await startService(url, env, profileTo);
       ends.defer(() => service.end());
       return service;
     },
     hello() {
-      hello ??= (async () => {
-        const child = fork(join(import.meta.dirname, "hello-server.ts"));
-        ends.defer(() => {
-          if (child.connected) child.disconnect();
-        });
-        const [url] = await once(child, "message");
-        return url as string;
-      })();
+      hello ??= server("hello-server.ts");
       return hello;
     },
+    receivers: async (count) => (await server("receiver-server.ts", `${count}`)).split(","),
     async load(file, exported, options) {
       const load = await startLoad(file, exported, options);
       ends.defer(() => load.end());

@@ -20,13 +20,24 @@ export interface Service {
 }
 
 /** Starts the service as `npm start` does, with nobody reading what it logs; `profileTo` makes it leave a CPU profile. */
-export async function startService(databaseUrl: string, profileTo?: string): Promise<Service> {
+export async function startService(
+  databaseUrl: string,
+  env: Record<string, string>,
+  profileTo?: string,
+): Promise<Service> {
   const port = await freePort();
   const profile = profileTo === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileTo}`];
   const child = spawn(process.execPath, [...profile, join(root, "scripts/start.ts")], {
     cwd: root,
     // As under npm: it ends by itself when the benchmark is killed.
-    env: { ...process.env, DATABASE_URL: databaseUrl, PORT: `${port}`, LOG_LEVEL, npm_lifecycle_event: "start" },
+    env: {
+      ...process.env,
+      LOG_LEVEL,
+      ...env,
+      DATABASE_URL: databaseUrl,
+      PORT: `${port}`,
+      npm_lifecycle_event: "start",
+    },
     stdio: ["ignore", "ignore", "inherit"],
   });
   const url = `http://127.0.0.1:${port}`;

@@ -1,3 +1,4 @@
+import type { KeyObject } from "node:crypto";
 import type { Logger } from "../logging/index.ts";
 import type { Outcome } from "../outbound/destination.ts";
 import type { Pubsub } from "../outbound/pubsub.ts";
@@ -13,14 +14,14 @@ export function createSender(webhooks: Webhooks, pubsub: Pubsub, vault: Vault, l
     const [first] = messages as [Leased];
     const { type, destination, recipientAddress, secret, previousSecret } = first;
     if (type === "GCP_PUBSUB_TOPIC") return pubsub.publish(destination, messages, signal);
-    let secrets: string[];
+    let keys: KeyObject[];
     try {
-      secrets = [secret, previousSecret].flatMap((sealed) => (sealed ? [vault.open(sealed, recipientAddress)] : []));
-      if (secrets.length === 0) throw new Error(`${recipientAddress} has no secret`);
+      keys = [secret, previousSecret].flatMap((sealed) => (sealed ? [vault.open(sealed, recipientAddress)] : []));
+      if (keys.length === 0) throw new Error(`${recipientAddress} has no secret`);
     } catch (error) {
       log.error("a message cannot be signed", { error, address: recipientAddress });
       return [{ delivered: false, detail: "the inbox's secret cannot be read: rotate it" }];
     }
-    return [await webhooks.post(destination, first, secrets, signal)];
+    return [await webhooks.post(destination, first, keys, signal)];
   };
 }

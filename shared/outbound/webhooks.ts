@@ -1,3 +1,4 @@
+import type { KeyObject } from "node:crypto";
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, STATUS_CODES } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { retryAfterSeconds } from "../rules/retry-after.ts";
@@ -16,10 +17,10 @@ const IDLE_MS = 15_000;
 /** Delivers messages to webhooks. */
 export interface Webhooks {
   /**
-   * Posts a message, signed with each of `secrets`. The status decides: 2xx is success, whatever becomes of the body.
+   * Posts a message, signed with each of `keys`. The status decides: 2xx is success, whatever becomes of the body.
    * Never throws; `signal` gives the attempt up.
    */
-  post(url: string, message: Outgoing, secrets: readonly string[], signal: AbortSignal): Promise<Outcome>;
+  post(url: string, message: Outgoing, keys: readonly KeyObject[], signal: AbortSignal): Promise<Outcome>;
   close(): void;
 }
 
@@ -56,7 +57,7 @@ export function createWebhooks(guard: Guard): Webhooks {
   }
 
   return {
-    async post(name, message, secrets, signal) {
+    async post(name, message, keys, signal) {
       const fault = guard.faultByForm(name);
       if (fault) return { delivered: false, detail: `refused: the URL ${fault}` };
       const body = cloudEventOf(message);
@@ -64,7 +65,7 @@ export function createWebhooks(guard: Guard): Webhooks {
         "content-type": CLOUDEVENT_TYPE,
         "content-length": Buffer.byteLength(body).toString(),
         "user-agent": "cams",
-        ...signatureHeaders(message.messageId, body, secrets, new Date()),
+        ...signatureHeaders(message.messageId, body, keys, new Date()),
         ...(message.traceparent && { traceparent: message.traceparent }),
       };
       const limit = AbortSignal.timeout(LIMIT_MS);
