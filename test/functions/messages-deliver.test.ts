@@ -234,7 +234,16 @@ describe("a secret", () => {
   });
 
   test("is shown once, and stands nowhere in the database as it is", async () => {
-    const { aiAgentAddress, secret } = await webhook("https://agents.corp.example/inbox");
+    const registration = {
+      aiAgentAddress: calls.address(),
+      inboxDestinationType: "HTTP_ENDPOINT",
+      inboxName: "https://agents.corp.example/inbox",
+    };
+    const { body } = await service.post("/v1/agent-inboxes", registration, { "idempotency-key": "once" });
+    const { aiAgentAddress, secret } = body;
+    const [kept] = await service.sql<{ answer: object }>("select answer from cams.idempotency_keys");
+    expect(kept?.answer).toMatchObject({ body: { aiAgentAddress } });
+    expect(JSON.stringify(kept?.answer)).not.toContain("whsec_");
     expect(secret).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
     expect(await inboxOf(aiAgentAddress)).not.toHaveProperty("secret");
     const [row] = await service.sql<{ secret: Buffer }>("select secret from cams.webhook_secrets");
