@@ -1,7 +1,8 @@
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { useService } from "./support/service.ts";
@@ -25,14 +26,11 @@ test("README's curl lines work as printed: registered, sent, pulled, acknowledge
   expect(listed.items).toMatchObject([{ messageId: sent.messageId, status: "ACKNOWLEDGED" }]);
 });
 
-test("every file that README, ARCHITECTURE and CONTRIBUTING link to is there", async () => {
-  for (const document of ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"]) {
+test("every file that a document links to is there", async () => {
+  const documents = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "examples/README.md", "docs/delivery.md"];
+  for (const document of documents) {
     const text = await readFile(document, "utf8");
     const links = [...text.matchAll(/\]\((?!http)([^)#]+)\)/g)].map(([, target = ""]) => target);
-    for (const target of links)
-      await expect(
-        import("node:fs").then((fs) => fs.existsSync(target)),
-        target,
-      ).resolves.toBe(true);
+    for (const target of links) expect(existsSync(join(dirname(document), target)), target).toBe(true);
   }
 });
