@@ -43,6 +43,8 @@ async function main(): Promise<void> {
       LOG_FORMAT: process.stdout.isTTY ? "text" : "json",
       // This is one's own machine: a webhook may be a server on the next port.
       ALLOW_INSECURE_DESTINATIONS: "true",
+      // Nobody pays for the time it waits: the next call begins when this one ends.
+      DELIVER_SECONDS: "60",
       ...process.env,
       SECRETS_KEY: process.env.SECRETS_KEY || secretsKey(dataDir),
       DATABASE_URL: database?.url ?? process.env.DATABASE_URL,

@@ -14,14 +14,18 @@ export function createSender(webhooks: Webhooks, pubsub: Pubsub, vault: Vault, l
     const [first] = messages as [Leased];
     const { type, destination, recipientAddress, secret, previousSecret } = first;
     if (type === "GCP_PUBSUB_TOPIC") return pubsub.publish(destination, messages, signal);
-    let keys: KeyObject[];
-    try {
-      keys = [secret, previousSecret].flatMap((sealed) => (sealed ? [vault.open(sealed, recipientAddress)] : []));
-      if (keys.length === 0) throw new Error(`${recipientAddress} has no secret`);
-    } catch (error) {
-      log.error("a message cannot be signed", { error, address: recipientAddress });
-      return [{ delivered: false, detail: "the inbox's secret cannot be read: rotate it" }];
-    }
+    const keys = [secret, previousSecret].flatMap((sealed) => open(sealed, recipientAddress) ?? []);
+    if (keys.length === 0) return [{ delivered: false, detail: "the inbox's secret cannot be read: rotate it" }];
     return [await webhooks.post(destination, first, keys, signal)];
   };
+
+  /** A secret that cannot be opened (its SECRETS_KEY is lost) signs no more; the other of the two may still. */
+  function open(sealed: Buffer | undefined, address: string): KeyObject | undefined {
+    try {
+      return sealed && vault.open(sealed, address);
+    } catch (error) {
+      log.error("a secret cannot be read", { error, address });
+      return undefined;
+    }
+  }
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { type Sql, sql } from "../db/sql.ts";
-import { FAILURES_BEFORE_PAUSE } from "../rules/backoff.ts";
+import { FAILURES_BEFORE_PAUSE, FIRST_PAUSE_SECONDS } from "../rules/backoff.ts";
 import { failing, retryAt } from "./attempts.ts";
 import type { Context } from "./index.ts";
 import { givenBack } from "./leases.ts";
@@ -20,6 +20,10 @@ export interface Attempted {
   probe: boolean;
 }
 
+/** What a destination asks to wait; one that asks for nothing is not called again at once. */
+const waitOf = ({ retryAfterSeconds }: Attempted) =>
+  retryAfterSeconds === undefined ? null : Math.max(retryAfterSeconds, FIRST_PAUSE_SECONDS);
+
 const Recorded = z.object({ messageId: z.string(), dead: z.boolean() });
 
 /** What attempts came to; each answers those whose lease it still was. */
@@ -31,7 +35,7 @@ export function deliveryResults({ db, now }: Context) {
         ${given.map((one) => one.messageId)}::uuid[], ${given.map((one) => one.token)}::uuid[],
         ${given.map((one) => one.detail ?? null)}::text[], ${given.map((one) => one.statusCode ?? null)}::integer[],
         ${given.map((one) => Math.round(one.milliseconds))}::integer[],
-        ${given.map((one) => one.retryAfterSeconds ?? null)}::integer[]
+        ${given.map(waitOf)}::integer[]
       ) as r (message_id, proof, detail, status_code, took, retry_after)
     )`;
   const receipt = { detail: sql`r.detail`, statusCode: sql`r.status_code`, milliseconds: sql`r.took` };
@@ -43,7 +47,7 @@ export function deliveryResults({ db, now }: Context) {
       select address, destination, max(retry_after) as retry_after, bool_or(gone) as gone, bool_or(probe) as probe
       from unnest(
         ${given.map((one) => one.recipientAddress)}::text[], ${given.map((one) => one.destination)}::text[],
-        ${given.map((one) => one.retryAfterSeconds ?? null)}::integer[],
+        ${given.map(waitOf)}::integer[],
         ${given.map((one) => one.gone ?? false)}::boolean[], ${given.map((one) => one.probe)}::boolean[]
       ) as t (address, destination, retry_after, gone, probe)
       group by address, destination

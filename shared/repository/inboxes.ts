@@ -14,13 +14,15 @@ import {
 import type { Context } from "./index.ts";
 
 /** An inbox row as the API shows it. */
-const inbox = sql`
+const inboxAt = (now: Sql): Sql => sql`
   i.ai_agent_address as "aiAgentAddress", i.inbox_destination_type as "inboxDestinationType",
   i.inbox_name as "inboxName", i.status, i.admin_status as "adminStatus", i.health_status as "healthStatus",
   i.quarantined_at is not null as quarantined, i.description, i.owner_team as "ownerTeam",
   i.heartbeat_interval_seconds as "heartbeatIntervalSeconds", i.max_delivery_attempts as "maxDeliveryAttempts",
   i.last_health_check_timestamp as "lastHealthCheckTimestamp", i.registration_timestamp as "registrationTimestamp",
-  i.last_updated_timestamp as "lastUpdatedTimestamp", i.updated_by as "updatedBy", i.revision`;
+  i.last_updated_timestamp as "lastUpdatedTimestamp", i.updated_by as "updatedBy", i.revision,
+  case when i.status = 'INACTIVE' then i.status_reason end as "statusReason",
+  case when i.delivery_paused_until > ${now} then i.delivery_paused_until end as "deliveryPausedUntil"`;
 
 const Cursor = z.tuple([Timestamp, z.string()]);
 
@@ -35,6 +37,7 @@ const MANY = { statementTimeoutSeconds: 55 };
 
 /** The mapping of addresses to destinations. */
 export function inboxes({ db, now, hints, transaction }: Context) {
+  const inbox = inboxAt(now);
   return {
     /** @throws Problem inbox_exists */
     async register(given: z.output<typeof InboxRegistration>, by: string, sealedSecret?: Buffer) {

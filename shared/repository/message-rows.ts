@@ -9,7 +9,7 @@ const common = sql`
   m.time_to_live_seconds as "timeToLiveSeconds", m.ordering_key as "orderingKey",
   m.correlation_id as "correlationId", m.in_reply_to as "inReplyTo", m.reply_to_address as "replyToAddress",
   m.sender_message_id as "senderMessageId", m.traceparent, m.accepted_at as "acceptedAt",
-  m.available_at as "availableAt", m.expires_at as "expiresAt", m.attempt, m.first_leased_at as "firstLeasedAt"`;
+  m.expires_at as "expiresAt", m.attempt, m.first_leased_at as "firstLeasedAt"`;
 
 /** The status a live row has in effect, whether or not a sweep came by. */
 export const liveStatus = (now: Sql): Sql => sql`
@@ -57,13 +57,14 @@ export const dueNow = (now: Sql, recipient: Sql): Sql => sql`
 /** A live row as a message. */
 export const liveMessage = (now: Sql): Sql => sql`
   ${common}, ${liveStatus(now)} as status, ${liveAttempts(now)} as attempts,
+  case when m.ends_at > ${now} then m.available_at end as "availableAt",
   case when m.ends_at <= ${now} then m.ends_at end as "finishedAt",
   case when m.ends_at <= ${now} and m.last_attempt then 'attempts_exhausted' end as "deadLetterReason",
   null::timestamptz as "deliveredAt", null::timestamptz as "acknowledgedAt"`;
 
 /** An archived row as a message. */
 export const archivedMessage = sql`
-  ${common}, m.status, m.attempts, m.finished_at as "finishedAt", m.dead_letter_reason as "deadLetterReason",
+  ${common}, m.status, m.attempts, null::timestamptz as "availableAt", m.finished_at as "finishedAt", m.dead_letter_reason as "deadLetterReason",
   m.delivered_at as "deliveredAt", m.acknowledged_at as "acknowledgedAt"`;
 
 /** A row just leased, as its puller gets it. */

@@ -82,6 +82,10 @@ export const Inbox = z
     adminStatus: Status.meta({ description: "What an operator decided." }),
     healthStatus: HealthStatus,
     quarantined: z.boolean(),
+    statusReason: z.string().optional().meta({ description: "Why the status is INACTIVE." }),
+    deliveryPausedUntil: Timestamp.optional().meta({
+      description: "Its destination fails again and again, or asked to be left alone: nothing is sent before.",
+    }),
     description: z.string().optional(),
     ownerTeam: z.string().optional(),
     heartbeatIntervalSeconds: z.int(),

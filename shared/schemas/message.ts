@@ -129,7 +129,9 @@ export const Message = z
     senderMessageId: z.string().optional(),
     traceparent: z.string().optional(),
     acceptedAt: Timestamp,
-    availableAt: Timestamp.meta({ description: "When it may be handed out (again)." }),
+    availableAt: Timestamp.optional().meta({
+      description: "When it may be handed out (again), unless it is finished.",
+    }),
     expiresAt: Timestamp,
     attempt: z.int(),
     firstLeasedAt: Timestamp.optional(),

@@ -24,7 +24,11 @@ describe("a partial update", () => {
     ["the team", { ownerTeam: "support" }],
     ["the heartbeat interval", { heartbeatIntervalSeconds: 5 }],
     ["the attempts", { maxDeliveryAttempts: 1 }],
-    ["the admin status", { status: "INACTIVE" }, { status: "INACTIVE", adminStatus: "INACTIVE" }],
+    [
+      "the admin status",
+      { status: "INACTIVE" },
+      { status: "INACTIVE", adminStatus: "INACTIVE", statusReason: "admin status set to INACTIVE by local" },
+    ],
     [
       "nothing but the revision when the address is repeated",
       { aiAgentAddress: "SALES@corp.example", ownerTeam: "sales" },

@@ -99,6 +99,9 @@ describe("an inbox that fails", () => {
     expect(state).toEqual({ failures_in_row: 5, paused: true });
     const tried = received.length;
     expect(tried).toBeLessThan(12);
+    const { status: routed, deliveryPausedUntil } = await inboxOf(aiAgentAddress);
+    expect(routed).toBe("ACTIVE");
+    expect(Date.parse(deliveryPausedUntil)).toBeGreaterThan(Date.now());
     await becomeDue();
     expect(await deliver()).toEqual(none);
     await unpause();
@@ -139,6 +142,7 @@ describe("an inbox that fails", () => {
       status: "INACTIVE",
       adminStatus: "INACTIVE",
       updatedBy: "cams",
+      statusReason: "its destination answered 410 Gone",
       revision: 2,
       pendingMessages: 2,
     });
@@ -163,6 +167,14 @@ describe("an inbox that fails", () => {
     expect(await inboxOf(aiAgentAddress)).toMatchObject({ status: "ACTIVE", inboxName: there });
     await becomeDue();
     expect(await deliver()).toEqual({ delivered: 1, failed: 0, deadLettered: 0 });
+  });
+
+  test("is not called again at once, even if it asks for that", async () => {
+    const { url, received } = await startReceiver((_, res) => res.writeHead(503, { "retry-after": "0" }).end());
+    const { aiAgentAddress } = await webhook(url);
+    await sendTo(aiAgentAddress);
+    expect(await deliver()).toEqual(one);
+    expect(received).toHaveLength(1);
   });
 
   test("waits as long as Retry-After asks, all its messages with it", async () => {
@@ -249,6 +261,22 @@ describe("a secret", () => {
     const [row] = await service.sql<{ secret: Buffer }>("select secret from cams.webhook_secrets");
     expect(row?.secret.toString("latin1")).not.toContain(secret.slice(6));
     expect(row?.secret.toString("latin1")).not.toContain(Buffer.from(secret.slice(6), "base64").toString("latin1"));
+  });
+
+  test("that cannot be read any more fails the attempt, and one rotation brings it back", async () => {
+    const { url, received } = await startReceiver();
+    const { aiAgentAddress } = await webhook(url);
+    await service.sql("update cams.webhook_secrets set secret = sha256(secret)");
+    const messageId = await sendTo(aiAgentAddress);
+    expect(await deliver()).toMatchObject({ delivered: 0, failed: 1 });
+    expect((await messageOf(messageId)).attempts).toMatchObject([
+      { outcome: "FAILED", detail: "the inbox's secret cannot be read: rotate it" },
+    ]);
+    expect(received).toEqual([]);
+    const { secret } = (await rotate(aiAgentAddress)).body;
+    await becomeDue();
+    expect(await deliver()).toMatchObject({ delivered: 1 });
+    expect(verifies(secret, received[0])).toBe(true);
   });
 
   test("comes when an inbox becomes a webhook, and stays when its destination changes", async () => {
