@@ -2,6 +2,17 @@ import { type Sql, sql } from "../db/sql.ts";
 import { FIRST_PAUSE_SECONDS, JITTER, LONGEST_PAUSE_SECONDS } from "../rules/backoff.ts";
 import { attemptsWith, finish, linesLocked, lockLines } from "./message-rows.ts";
 
+/** What begins an attempt at the live row `m`: a lease; one before it that ran out gets its receipt. */
+export const leasing = (now: Sql, seconds: Sql, maxDeliveryAttempts: Sql): Sql => sql`
+  lease_token = gen_random_uuid(), leased_at = ${now}, available_at = ${now} + make_interval(secs => ${seconds}),
+  first_leased_at = coalesce(m.first_leased_at, ${now}),
+  attempt = m.attempt + 1, last_attempt = m.attempt + 1 >= ${maxDeliveryAttempts},
+  attempts = ${attemptsWith(now, { outcome: sql`'LEASE_EXPIRED'` })}`;
+
+/** What makes a lease undone: it does not count as an attempt. */
+export const givenBack = (now: Sql): Sql => sql`
+  lease_token = null, leased_at = null, last_attempt = false, attempt = m.attempt - 1, available_at = ${now}`;
+
 /** When the next attempt may begin after `failures` failed ones; `seconds`, where it is not null, overrides. */
 export const retryAt = (now: Sql, failures: Sql, seconds: Sql = sql`null`): Sql => sql`
   ${now} + make_interval(secs => coalesce(${seconds}::float8,

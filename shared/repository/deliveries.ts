@@ -3,9 +3,10 @@ import { type Sql, sql } from "../db/sql.ts";
 import { FAILURES_BEFORE_PAUSE } from "../rules/backoff.ts";
 import { DestinationType } from "../schemas/inbox.ts";
 import { Message } from "../schemas/message.ts";
+import { leasing } from "./attempts.ts";
 import { deliveryResults } from "./delivery-results.ts";
 import type { Context } from "./index.ts";
-import { attemptsWith, dueNow, liveMessage } from "./message-rows.ts";
+import { dueNow, liveMessage } from "./message-rows.ts";
 
 /** Longer than any attempt may take, its record included: who dies in one holds its messages up for no longer. */
 const LEASE_SECONDS = 45;
@@ -120,12 +121,8 @@ export function deliveries(context: Context) {
               sum(bytes) over (partition by ai_agent_address order by rank_at, seq) - bytes as bytes_before
             from due
           ), m as (
-            update cams.messages m set
-              lease_token = gen_random_uuid(), leased_at = ${now},
-              available_at = ${now} + make_interval(secs => ${LEASE_SECONDS}::integer),
-              first_leased_at = coalesce(m.first_leased_at, ${now}),
-              attempt = m.attempt + 1, last_attempt = m.attempt + 1 >= inbox.max_delivery_attempts,
-              attempts = ${attemptsWith(now, { outcome: sql`'LEASE_EXPIRED'` })}
+            update cams.messages m
+            set ${leasing(now, sql`${LEASE_SECONDS}::integer`, sql`inbox.max_delivery_attempts`)}
             from sized join inbox using (ai_agent_address)
             where m.message_id = sized.message_id and sized.bytes_before < ${MOST_BYTES}::integer
             returning m.*

@@ -1,9 +1,8 @@
 import { z } from "zod";
 import { type Sql, sql } from "../db/sql.ts";
 import { FAILURES_BEFORE_PAUSE, FIRST_PAUSE_SECONDS } from "../rules/backoff.ts";
-import { failing, retryAt } from "./attempts.ts";
+import { failing, givenBack, retryAt } from "./attempts.ts";
 import type { Context } from "./index.ts";
-import { givenBack } from "./leases.ts";
 import { attemptsWith, finish, linesLocked, lockLines } from "./message-rows.ts";
 
 /** What came of the attempt that a lease stands for. */

@@ -2,8 +2,9 @@ import { z } from "zod";
 import { type Sql, sql } from "../db/sql.ts";
 import { inboxNotFound, Problem } from "../errors.ts";
 import { PulledMessage } from "../schemas/message.ts";
+import { leasing } from "./attempts.ts";
 import type { Context } from "./index.ts";
-import { attemptsWith, dueNow, pulledMessage } from "./message-rows.ts";
+import { dueNow, pulledMessage } from "./message-rows.ts";
 import { messages } from "./messages.ts";
 
 interface Claim {
@@ -84,12 +85,7 @@ export function claiming(context: Context) {
           limit ${maxMessages}
           for update of m skip locked
         ), m as (
-          update cams.messages m set
-            lease_token = gen_random_uuid(), leased_at = ${now},
-            available_at = ${now} + make_interval(secs => ${leaseSeconds}::integer),
-            first_leased_at = coalesce(m.first_leased_at, ${now}),
-            attempt = m.attempt + 1, last_attempt = m.attempt + 1 >= due.max_delivery_attempts,
-            attempts = ${attemptsWith(now, { outcome: sql`'LEASE_EXPIRED'` })}
+          update cams.messages m set ${leasing(now, sql`${leaseSeconds}::integer`, sql`due.max_delivery_attempts`)}
           from due
           where m.message_id = due.message_id
           returning m.*

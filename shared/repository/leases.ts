@@ -4,7 +4,7 @@ import { inboxNotFound } from "../errors.ts";
 import { type Lease, parseLease } from "../rules/leases.ts";
 import { inboxTopic } from "../rules/topics.ts";
 import { Timestamp } from "../schemas/common.ts";
-import { failing } from "./attempts.ts";
+import { failing, givenBack } from "./attempts.ts";
 import type { Context } from "./index.ts";
 import { claiming } from "./lease-claim.ts";
 import { finish, linesLocked, lockLines } from "./message-rows.ts";
@@ -170,10 +170,6 @@ export function leases(context: Context) {
     },
   };
 }
-
-/** What makes a lease undone: it does not count as an attempt. */
-export const givenBack = (now: Sql): Sql => sql`
-  lease_token = null, leased_at = null, last_attempt = false, attempt = m.attempt - 1, available_at = ${now}`;
 
 function leasesOf(leaseTokens: string[]): Lease[] {
   return [...new Set(leaseTokens)].flatMap((leaseToken) => parseLease(leaseToken) ?? []);

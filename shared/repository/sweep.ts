@@ -2,8 +2,8 @@ import { z } from "zod";
 import type { Database } from "../db/database.ts";
 import { type Sql, sql } from "../db/sql.ts";
 import { BRAKE_MINIMUM, OFFLINE_AFTER_MISSED, SUSPECT_AFTER_MISSED } from "../rules/health.ts";
+import { givenBack } from "./attempts.ts";
 import type { Context } from "./index.ts";
-import { givenBack } from "./leases.ts";
 
 /** When an inbox `i` has missed its nth report: the first is missed at `expected_by`. */
 const missed = (reports: number): Sql =>

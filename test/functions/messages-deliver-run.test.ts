@@ -105,20 +105,26 @@ describe("a run", () => {
   });
 });
 
+/** A database behind a front that can be cut; `through` is its URL by that way. */
+async function startThrough() {
+  const database = await createDatabase();
+  onTestFinished(() => database.drop());
+  const { port } = new URL(database.url);
+  const front = await startFront(Number(port));
+  const through = database.url.replace(`:${port}/`, `:${front.port}/`);
+  return { front, through, comeBack: () => front.lead(Number(port)) };
+}
+
 describe("while the database is away", () => {
   test("a run waits and records what was answered meanwhile, once", async () => {
-    const database = await createDatabase();
-    onTestFinished(() => database.drop());
-    const front = await startFront(Number(new URL(database.url).port));
-    const through = new URL(database.url);
-    through.port = String(front.port);
-    const { webhook, sendTo, deliver, messageOf, close } = await start("8", through.href);
+    const { front, through, comeBack } = await startThrough();
+    const { webhook, sendTo, deliver, messageOf, close } = await start("8", through);
     const { url, received } = await startReceiver(async (_, res) => {
       front.lead(undefined);
       front.cut();
       await delay(300);
       res.writeHead(200).end();
-      setTimeout(() => front.lead(Number(new URL(database.url).port)), 1_500);
+      setTimeout(comeBack, 1_500);
     });
     const messageId = await sendTo((await webhook(url)).aiAgentAddress);
     expect(await deliver()).toEqual({ delivered: 1, failed: 0, deadLettered: 0 });
@@ -129,12 +135,8 @@ describe("while the database is away", () => {
   }, 30_000);
 
   test("a run that never reaches it is 503", async () => {
-    const database = await createDatabase();
-    onTestFinished(() => database.drop());
-    const front = await startFront(Number(new URL(database.url).port));
-    const through = new URL(database.url);
-    through.port = String(front.port);
-    const { service, close } = await start("2", through.href);
+    const { front, through } = await startThrough();
+    const { service, close } = await start("2", through);
     front.lead(undefined);
     front.cut();
     const answer = await service.post("/v1/messages/deliver");
