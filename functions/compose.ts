@@ -79,8 +79,9 @@ export async function compose(config: Config): Promise<App> {
     async close(server) {
       // No new connections. HTTP's own close would also cut those on which an answer is still being written.
       if (server) net.Server.prototype.close.call(server);
+      const end = performance.now() + GRACE_MS;
       await traffic.stop(GRACE_MS);
-      await outbound.close();
+      await outbound.close(end - performance.now());
       server?.close();
       server?.closeAllConnections();
       await hints.close();
@@ -121,9 +122,9 @@ function composeOutbound(config: Config, repo: Repository, hints: Hints, log: Lo
       destinations,
       makeSecret: vault.make,
     },
-    async close() {
+    async close(graceMs: number) {
       // Also those whose caller is gone: what they have sent must be recorded.
-      await Promise.race([Promise.allSettled(runs), delay(GRACE_MS, undefined, { ref: false })]);
+      await Promise.race([Promise.allSettled(runs), delay(graceMs, undefined, { ref: false })]);
       webhooks.close();
       pubsub.close();
     },

@@ -17,7 +17,7 @@ export interface Deliveries {
   deadLettered: number;
 }
 
-/** Records what attempts came to; those that end together share a statement and a commit. */
+/** Records what attempts came to; those that end together share a statement and a commit. Nothing here throws. */
 export interface Recorder {
   delivered(attempted: Attempted): Promise<void>;
   failed(attempted: Attempted): Promise<void>;
@@ -27,7 +27,13 @@ export interface Recorder {
 
 type How = "delivered" | "failed" | "interrupted";
 
-export function createRecorder(queue: Repository["deliveries"], log: Logger, metrics: Metrics): Recorder {
+/** A recorder that tries again while the database is away, until `stop` aborts. */
+export function createRecorder(
+  queue: Repository["deliveries"],
+  stop: AbortSignal,
+  log: Logger,
+  metrics: Metrics,
+): Recorder {
   const done: Deliveries = { delivered: 0, failed: 0, deadLettered: 0 };
 
   function count(how: How, rows: readonly { dead: boolean }[]): void {
@@ -40,21 +46,38 @@ export function createRecorder(queue: Repository["deliveries"], log: Logger, met
     metrics.message("DELIVERED", rows.length);
   }
 
-  async function record(how: How, given: Attempted[]): Promise<void> {
+  /** Answers the ids of what was recorded. */
+  async function record(how: How, given: readonly Attempted[], wait: boolean): Promise<Set<string>> {
     for (const until = performance.now() + KEPT_MS; ; await delay(RETRY_MS)) {
       try {
-        return count(how, await queue[how](given));
+        const rows = await queue[how](given, wait);
+        count(how, rows);
+        return new Set(rows.map(({ messageId }) => messageId));
       } catch (error) {
-        if (isPassing(error) && performance.now() < until) continue;
-        return log.error("attempts not recorded: their messages will be sent again", { error });
+        if (isPassing(error) && performance.now() < until && !stop.aborted) continue;
+        log.error("attempts not recorded: their messages will be sent again", { error });
+        return new Set(given.map(({ messageId }) => messageId));
       }
     }
   }
 
+  function recording(how: How): (attempted: Attempted) => Promise<void> {
+    const left = new WeakSet<Attempted>();
+    const together = gather<Attempted>(async (given) => {
+      const recorded = await record(how, given, false);
+      for (const one of given) if (!recorded.has(one.messageId)) left.add(one);
+    });
+    return async (attempted) => {
+      await together(attempted);
+      // Somebody has its row locked, or its lease: to find out which may take a while, and nobody else waits for it.
+      if (left.has(attempted)) await record(how, [attempted], true);
+    };
+  }
+
   return {
-    delivered: gather((given) => record("delivered", given)),
-    failed: gather((given) => record("failed", given)),
-    interrupted: gather((given) => record("interrupted", given)),
+    delivered: recording("delivered"),
+    failed: recording("failed"),
+    interrupted: recording("interrupted"),
     done,
   };
 }

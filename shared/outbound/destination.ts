@@ -30,6 +30,8 @@ export interface Outcome {
   statusCode?: number;
   /** How long the destination asks to be left alone. */
   retryAfterSeconds?: number;
+  /** Given up by us, or not even begun: it is no attempt. */
+  interrupted?: boolean;
   /** The destination says that it is gone for good. */
   gone?: boolean;
 }

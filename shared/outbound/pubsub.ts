@@ -9,7 +9,7 @@ const MAX_MESSAGES = 1000;
 const MAX_REQUEST_BYTES = 9_500_000;
 /** Of an answer's body: 1,000 ids are 30 KiB. */
 const MAX_ANSWER_BYTES = 1_048_576;
-/** A publish takes 50 ms; beyond 20 s the answer is not coming, and the messages' leases must outlast the attempt. */
+/** Of one call, whatever publishes it takes (50 ms each): the messages' leases must outlast it. */
 const LIMIT_SECONDS = 20;
 /** Publishes of one call at a time: each ordering key needs its own. */
 const AT_ONCE = 8;
@@ -21,7 +21,8 @@ export interface Pubsub {
    * Publishes messages to a topic (`projects/<project>/topics/<topic>`): one outcome per message, in their order. Never
    * throws: what was aborted is not delivered, "interrupted". Messages of one ordering key are published in their
    * order, and none after one that failed. A failure that is not one message's own (no topic, no token, no answer) ends
-   * the call: what was not yet published shares its outcome. A publish that was not answered may have happened.
+   * the call: what was not yet published shares its outcome. A publish that was not answered may have happened. What is
+   * not begun within 20 s is not delivered, "interrupted".
    */
   publish(topic: string, messages: readonly Outgoing[], signal: AbortSignal): Promise<Outcome[]>;
   /** Interrupts what is being published, and whatever would be. */
@@ -48,8 +49,7 @@ export function createPubsub(options: { endpoint: string; emulatorHost?: string 
   const tokens = options.emulatorHost ? undefined : createGoogleTokens(SCOPE);
   const closing = new AbortController();
 
-  async function post(topic: string, letters: Letter[], caller: AbortSignal): Promise<Answer> {
-    const limit = AbortSignal.timeout(LIMIT_SECONDS * 1000);
+  async function post(topic: string, letters: Letter[], caller: AbortSignal, limit: AbortSignal): Promise<Answer> {
     const signal = AbortSignal.any([caller, closing.signal, limit]);
     const body = ENVELOPE.join(letters.map(({ json }) => json).join());
     const send = async () => {
@@ -72,17 +72,19 @@ export function createPubsub(options: { endpoint: string; emulatorHost?: string 
       }
       return await answerOf(response, letters.length);
     } catch (error) {
-      if (caller.aborted || closing.signal.aborted) return failed("interrupted");
+      if (caller.aborted || closing.signal.aborted) return interrupted;
       return failed(limit.aborted ? `no answer within ${LIMIT_SECONDS} s` : reasonOf(error));
     }
   }
 
   async function publish(topic: string, messages: readonly Outgoing[], signal: AbortSignal): Promise<Outcome[]> {
     const outcomes: Outcome[] = [];
+    const limit = AbortSignal.timeout(LIMIT_SECONDS * 1000);
     let ended: Answer | undefined;
 
     const attempt = async (part: Letter[]) => {
-      const answer = ended ?? (await post(topic, part, signal));
+      if (limit.aborted) return interrupted;
+      const answer = ended ?? (await post(topic, part, signal, limit));
       if ("failure" in answer && !answer.ofMessage) ended = answer;
       return answer;
     };
@@ -193,6 +195,8 @@ function outcomeOf(answer: Answer, index: number): Outcome {
   if ("failure" in answer) return answer.failure;
   return { delivered: true, statusCode: 200, detail: clean(`published as ${answer.ids[index]}`) };
 }
+
+const interrupted: Answer = failed("interrupted", { interrupted: true });
 
 function failed(detail: string, answered: Partial<Outcome> = {}, ofMessage = false): Answer {
   return { failure: { delivered: false, detail: clean(detail), ...answered }, ofMessage };

@@ -41,17 +41,22 @@ export function createWebhooks(guard: Guard): Webhooks {
     const agent = agents[url.protocol as keyof typeof agents];
     return new Promise((resolve, reject) => {
       const req = request(url, { ...options, method: "POST", headers, signal, agent: fresh ? false : agent });
-      let answered = false;
-      req.once("response", (answer) => {
-        answered = true;
-        resolve(answer);
-      });
-      req.on("error", (error: NodeJS.ErrnoException) => {
-        // The other side closed a kept connection just as this request took it (RFC 9112, 9.3.1).
-        const stale = req.reusedSocket && !answered && (error.code === "ECONNRESET" || error.code === "EPIPE");
-        if (stale && !signal.aborted) send(url, headers, body, signal, true).then(resolve, reject);
-        else reject(error);
-      });
+      let over = false;
+      const end = (how: () => void) => {
+        if (!over) how();
+        over = true;
+      };
+      req.once("response", (answer) => end(() => resolve(answer)));
+      req.on("error", (error: NodeJS.ErrnoException) =>
+        end(() => {
+          // The other side closed a kept connection just as this request took it (RFC 9112, 9.3.1).
+          const stale = req.reusedSocket && (error.code === "ECONNRESET" || error.code === "EPIPE");
+          if (stale && !signal.aborted) resolve(send(url, headers, body, signal, true));
+          else reject(error);
+        }),
+      );
+      // After 101 Switching Protocols that is all that comes.
+      req.once("close", () => end(() => reject(Object.assign(new Error("closed"), { code: "ECONNRESET" }))));
       req.end(body);
     });
   }
@@ -75,6 +80,7 @@ export function createWebhooks(guard: Guard): Webhooks {
         return outcomeOf(answer);
       } catch (error) {
         if (limit.aborted) return { delivered: false, detail: `no answer within ${LIMIT_MS / 1000} s` };
+        if (signal.aborted) return { delivered: false, detail: "interrupted", interrupted: true };
         return { delivered: false, detail: reasonOf(error as NodeJS.ErrnoException) };
       }
     },

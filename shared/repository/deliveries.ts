@@ -7,20 +7,27 @@ import { leasing } from "./attempts.ts";
 import { deliveryResults } from "./delivery-results.ts";
 import type { Context } from "./index.ts";
 import { dueNow, liveMessage } from "./message-rows.ts";
+import { messages } from "./messages.ts";
 
 /** Longer than any attempt may take, its record included: who dies in one holds its messages up for no longer. */
 const LEASE_SECONDS = 45;
-/** Most bytes of payload leased for one inbox at a time: 10 MB is what a publish to Pub/Sub may hold, in base64. */
+/** Most bytes of payload and metadata leased for one inbox at a time: in base64 most of the 10 MB of a publish. */
 const MOST_BYTES = 6 * 1024 * 1024;
+
+/** Ended messages moved out of the way at a time. */
+const SLICE = 1000;
 
 const Due = z.object({
   address: z.string(),
+  due: z.boolean(),
+  /** A line of an ordering key waits behind a head that has ended. */
+  stuck: z.boolean(),
   type: DestinationType,
   destination: z.string(),
   /** After a pause, how far it is trusted is for one message to find out. */
   failing: z.boolean(),
 });
-/** An inbox with messages that may be delivered now. */
+/** An inbox with messages that may be delivered now, or could if their line moved on. */
 export type Due = z.output<typeof Due>;
 
 const Leased = z.object({
@@ -73,17 +80,31 @@ export function deliveries(context: Context) {
             ) next
           )
           select i.ai_agent_address as address, i.inbox_destination_type as type, i.inbox_name as destination,
-            ${isFailing} as failing
+            ${isFailing} as failing, found.due, found.stuck
           from leap
           cross join lateral (
             select i.* from cams.agent_inboxes i where i.ai_agent_address = leap.inbox and ${unpaused(now)}
           ) i
-          where (
-            select true from cams.messages m where ${dueNow(now, sql`leap.inbox`)}
-            order by m.rank_at, m.seq limit 1
-          )
+          cross join lateral (
+            select coalesce((
+              select true from cams.messages m where ${dueNow(now, sql`leap.inbox`)}
+              order by m.rank_at, m.seq limit 1
+            ), false) as due, coalesce((
+              select true from cams.messages m
+              where m.recipient_address = leap.inbox and m.ordering_key is not null and not m.blocked
+                and m.ends_at <= ${now}
+              order by m.ends_at limit 1
+            ), false) as stuck
+          ) found
+          where found.due or found.stuck
           limit ${limit}`,
       );
+    },
+
+    /** Ends what has ended at the heads of an inbox's lines, so that they move on; answers how much that was. */
+    async unblock(address: string): Promise<number> {
+      const { expired, deadLettered } = await messages(context).archiveEnded(SLICE, address);
+      return expired + deadLettered;
     },
 
     /**
@@ -109,7 +130,8 @@ export function deliveries(context: Context) {
             select inbox.ai_agent_address, d.*
             from inbox
             cross join lateral (
-              select m.message_id, m.rank_at, m.seq, octet_length(m.payload::text) as bytes
+              select m.message_id, m.rank_at, m.seq, 
+                octet_length(m.payload::text) + coalesce(octet_length(m.metadata::text), 0) as bytes
               from cams.messages m
               where ${dueNow(now, sql`inbox.ai_agent_address`)}
               order by m.rank_at, m.seq

@@ -10,6 +10,7 @@ export interface Attempted {
   messageId: string;
   token: string;
   recipientAddress: string;
+  type: string;
   destination: string;
   detail?: string | undefined;
   statusCode?: number | undefined;
@@ -25,7 +26,10 @@ const waitOf = ({ retryAfterSeconds }: Attempted) =>
 
 const Recorded = z.object({ messageId: z.string(), dead: z.boolean() });
 
-/** What attempts came to; each answers those whose lease it still was. */
+/**
+ * What attempts came to. Each answers the messages whose lease it still was; without `wait` also those are left out that
+ * somebody else has locked just now, so that they hold up nobody's result but their own.
+ */
 export function deliveryResults({ db, now }: Context) {
   /** CTE `results`: no column of it has the name of one of a message, but the id. */
   const results = (given: readonly Attempted[]): Sql => sql`
@@ -40,49 +44,55 @@ export function deliveryResults({ db, now }: Context) {
   const receipt = { detail: sql`r.detail`, statusCode: sql`r.status_code`, milliseconds: sql`r.took` };
   const join = sql`join results r using (message_id)`;
 
-  /** CTE `tried`: the destinations that were tried, if they still are the inbox's. */
-  const tried = (given: readonly Attempted[]): Sql => sql`
-    tried as materialized (
-      select address, destination, max(retry_after) as retry_after, bool_or(gone) as gone, bool_or(probe) as probe
+  /**
+   * CTE `tried`: the inboxes that were tried and still have the destination, locked if nobody else has them just now:
+   * what is not learned of one this time is learned the next.
+   */
+  const tried = (given: readonly Attempted[], which: Sql): Sql => sql`
+    told as materialized (
+      select address, type, destination, max(retry_after) as retry_after, bool_or(gone) as gone, bool_or(probe) as probe
       from unnest(
-        ${given.map((one) => one.recipientAddress)}::text[], ${given.map((one) => one.destination)}::text[],
-        ${given.map(waitOf)}::integer[],
+        ${given.map((one) => one.recipientAddress)}::text[], ${given.map((one) => one.type)}::text[],
+        ${given.map((one) => one.destination)}::text[], ${given.map(waitOf)}::integer[],
         ${given.map((one) => one.gone ?? false)}::boolean[], ${given.map((one) => one.probe)}::boolean[]
-      ) as t (address, destination, retry_after, gone, probe)
-      group by address, destination
+      ) as t (address, type, destination, retry_after, gone, probe)
+      group by address, type, destination
+    ), tried as materialized (
+      select i.ai_agent_address, t.retry_after, t.gone, t.probe
+      from told t
+      join cams.agent_inboxes i on i.ai_agent_address = t.address and i.inbox_destination_type = t.type
+        and i.inbox_name = t.destination
+      where ${which}
+      for no key update of i skip locked
     )`;
 
   /**
-   * CTE `held`: the rows whose lease this still is, after the rows of `inboxes` are locked. A result that comes after
-   * the lease's end counts as long as nobody else has the message and it has not ended.
+   * CTE `held`: the rows whose lease this still is; without `wait` only those that nobody else has locked. A result that
+   * comes after the lease's end counts as long as nobody else has the message and it has not ended.
    */
-  const held = (inboxes: Sql): Sql => sql`
+  const held = (wait: boolean): Sql => sql`
     held as materialized (
       select m.message_id, m.last_attempt, m.recipient_address, m.ordering_key
       from results r join cams.messages m on m.message_id = r.message_id
-      where m.lease_token = r.proof and m.ends_at > ${now} and (select count(*) from ${inboxes}) >= 0
+      where m.lease_token = r.proof and m.ends_at > ${now}
       order by m.seq
-      for update of m
+      for update of m ${wait ? sql`` : sql`skip locked`}
     )`;
 
   return {
-    /** Ends what was delivered; answers the ids of those whose lease it still was. */
-    async delivered(given: readonly Attempted[]) {
+    /** Ends what was delivered. */
+    async delivered(given: readonly Attempted[], wait: boolean) {
       return db.many(
         "deliveries.delivered",
         Recorded,
         sql`
-          with ${results(given)}, ${tried(given)}, recovering as materialized (
-            select i.ai_agent_address from tried t
-            join cams.agent_inboxes i on i.ai_agent_address = t.address and i.inbox_name = t.destination
-            where i.failures_in_row > 0
-            order by i.ai_agent_address
-            for no key update of i
-          ), recovered as (
-            update cams.agent_inboxes i set failures_in_row = 0, delivery_paused_until = null
-            from recovering r
-            where i.ai_agent_address = r.ai_agent_address
-          ), ${held(sql`recovering`)}, ${lockLines(sql`held`)}, ending as (
+          with ${results(given)}, ${tried(given, sql`i.failures_in_row > 0`)}, recovered as (
+            -- What an answer to another message asked for stays: only the probe's own pause ends with its success.
+            update cams.agent_inboxes i set failures_in_row = 0,
+              delivery_paused_until = case when not t.probe then i.delivery_paused_until end
+            from tried t
+            where i.ai_agent_address = t.ai_agent_address
+          ), ${held(wait)}, ${lockLines(sql`held`)}, ending as (
             select message_id from held where ${linesLocked}
           ), ${finish(now, {
             ...receipt,
@@ -99,25 +109,20 @@ export function deliveryResults({ db, now }: Context) {
      * Gives back what failed, or ends it as a dead letter when it was the last attempt; an inbox that fails again and
      * again is paused, one whose destination is gone is deactivated.
      */
-    async failed(given: readonly Attempted[]) {
+    async failed(given: readonly Attempted[], wait: boolean) {
       // Those that were on their way together when the inbox was paused are one outage, not sixteen.
-      const counts = sql`(i.failures_in_row < ${FAILURES_BEFORE_PAUSE}::integer or b.probe)`;
-      const deactivated = sql`(b.gone and i.admin_status = 'ACTIVE')`;
+      const counts = sql`(i.failures_in_row < ${FAILURES_BEFORE_PAUSE}::integer or t.probe)`;
+      const deactivated = sql`(t.gone and i.admin_status = 'ACTIVE')`;
       return db.many(
         "deliveries.failed",
         Recorded,
         sql`
-          with ${results(given)}, ${tried(given)}, blamed as materialized (
-            select i.ai_agent_address, t.retry_after, t.gone, t.probe from tried t
-            join cams.agent_inboxes i on i.ai_agent_address = t.address and i.inbox_name = t.destination
-            order by i.ai_agent_address
-            for no key update of i
-          ), paused as (
+          with ${results(given)}, ${tried(given, sql`true`)}, paused as (
             update cams.agent_inboxes i set
               failures_in_row = i.failures_in_row + case when ${counts} then 1 else 0 end,
               delivery_paused_until = greatest(
-                case when not b.probe then i.delivery_paused_until end,
-                ${now} + make_interval(secs => b.retry_after),
+                case when not t.probe then i.delivery_paused_until end,
+                ${now} + make_interval(secs => t.retry_after),
                 case when ${counts} and i.failures_in_row + 1 >= ${FAILURES_BEFORE_PAUSE}::integer
                   then ${retryAt(now, sql`(i.failures_in_row + 2 - ${FAILURES_BEFORE_PAUSE}::integer)`)} end),
               admin_status = case when ${deactivated} then 'INACTIVE' else i.admin_status end,
@@ -125,20 +130,20 @@ export function deliveryResults({ db, now }: Context) {
               last_updated_timestamp = case when ${deactivated} then ${now} else i.last_updated_timestamp end,
               updated_by = case when ${deactivated} then 'cams' else i.updated_by end,
               revision = i.revision + case when ${deactivated} then 1 else 0 end
-            from blamed b
-            where i.ai_agent_address = b.ai_agent_address
-          ), ${held(sql`blamed`)}, ${failing(now, { ...receipt, join, retryAfterSeconds: sql`r.retry_after` })}
+            from tried t
+            where i.ai_agent_address = t.ai_agent_address
+          ), ${held(wait)}, ${failing(now, { ...receipt, join, retryAfterSeconds: sql`r.retry_after` })}
           select message_id as "messageId", dead from done`,
       );
     },
 
     /** Gives back what could not be finished, as if it had not been begun: it does not count as an attempt. */
-    async interrupted(given: readonly Attempted[]) {
+    async interrupted(given: readonly Attempted[], wait: boolean) {
       return db.many(
         "deliveries.interrupted",
         Recorded,
         sql`
-          with ${results(given)}, ${held(sql`results`)}
+          with ${results(given)}, ${held(wait)}
           update cams.messages m set
             attempts = ${attemptsWith(now, { ...receipt, outcome: sql`'INTERRUPTED'` })}, ${givenBack(now)}
           from held join results r using (message_id)

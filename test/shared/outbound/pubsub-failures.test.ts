@@ -126,7 +126,7 @@ test.each(["the caller's signal", "close"])("%s interrupts what is being publish
   await arrived;
   if (by === "close") pubsub.close();
   else abort.abort();
-  const interrupted = { delivered: false, detail: "interrupted" };
+  const interrupted = { delivered: false, detail: "interrupted", interrupted: true };
   expect(new Set(await publishing)).toEqual(new Set([interrupted]));
   expect(await pubsub.publish(TOPIC, [messageOf()], abort.signal)).toEqual([interrupted]);
   expect(fake.requests).toHaveLength(1);

@@ -95,7 +95,7 @@ test("a wait for a token ends with the caller's signal, and after 20 s", async (
   const pubsub = createPubsub({ endpoint: fake.url });
   metadata.hanging = true;
   const soon = AbortSignal.timeout(50);
-  const interrupted = { delivered: false, detail: "interrupted" };
+  const interrupted = { delivered: false, detail: "interrupted", interrupted: true };
   for (const _ of ["while it waits", "before it waits"])
     expect(await pubsub.publish(TOPIC, [messageOf()], soon)).toEqual([interrupted]);
   const timeout = AbortSignal.timeout;
