@@ -1,10 +1,13 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { createVault } from "../../shared/outbound/vault.ts";
 import { startReceiver } from "../support/receiver.ts";
 import { useService } from "../support/service.ts";
 import { callsFor } from "./calls.ts";
-import { insertMessages } from "./rows.ts";
+import { insertInboxes, insertMessages } from "./rows.ts";
 
-const service = useService({ DELIVER_SECONDS: "40" });
+const SECRETS_KEY = Buffer.alloc(32, 7).toString("base64");
+const service = useService({ DELIVER_SECONDS: "40", SECRETS_KEY });
 const { webhook, inboxOf } = callsFor(service);
 
 const EACH = 500;
@@ -16,6 +19,32 @@ async function fill(urls: readonly string[]): Promise<string[]> {
   for (const address of addresses) await insertMessages(service, address, EACH);
   return addresses;
 }
+
+test("10,000 inboxes behind one host that hangs cost the database no more than a look now and then", async () => {
+  const { url, received } = await startReceiver(() => {});
+  await insertInboxes(service, 10_000, { inbox_destination_type: "'HTTP_ENDPOINT'", inbox_name: `'${url}/' || n` });
+  await service.sql(`
+    insert into cams.messages (recipient_address, message_id, sender_address, message_type, payload, priority,
+      time_to_live_seconds, accepted_at, rank_at, available_at, expires_at)
+    select ai_agent_address, cams.uuid7(now()), 'a', 'm', '{}', 3, 60, now(), now(), now(), now() + interval '1 h'
+    from cams.agent_inboxes`);
+  const vault = createVault(SECRETS_KEY);
+  const addresses = Array.from({ length: 10_000 }, (_, n) => `a${n + 1}`);
+  await service.sql("insert into cams.webhook_secrets select * from unnest($1::text[], $2::bytea[])", [
+    addresses,
+    addresses.map((address) => vault.make(address).sealed),
+  ]);
+  const looks = async () =>
+    Number(/operation="deliveries.due",outcome="ok"\} (\d+)/.exec((await service.get("/metrics")).body)?.[1] ?? 0);
+  const caller = new AbortController();
+  const run = fetch(`${service.url}/v1/messages/deliver`, { method: "POST", signal: caller.signal }).catch(() => {});
+  await expect.poll(() => received.length, { timeout: 10_000 }).toBe(2);
+  const before = await looks();
+  await delay(3_000);
+  expect((await looks()) - before).toBeLessThan(40);
+  caller.abort();
+  await run;
+}, 60_000);
 
 test("10,000 messages to 20 webhooks of which 2 hang: the 18 get theirs as soon as without the 2", async () => {
   const answering = await Promise.all(Array.from({ length: 18 }, () => startReceiver()));

@@ -1,5 +1,6 @@
 import { expect, onTestFinished, test } from "vitest";
 import { googleError, startPubsub } from "../support/pubsub.ts";
+import { startReceiver } from "../support/receiver.ts";
 import { startService } from "../support/service.ts";
 import { callsFor } from "./calls.ts";
 import { insertMessages } from "./rows.ts";
@@ -68,6 +69,11 @@ test("40 MB of large messages go out in publishes that Pub/Sub takes", async () 
   await insertMessages(service, address, 200, { payload: "json_build_object('text', repeat('x', 200000))" });
   expect(await deliver()).toEqual({ delivered: 200, failed: 0, deadLettered: 0 });
   expect(pubsub.published(topic)).toHaveLength(200);
+  const { body } = await service.get("/metrics");
+  const attempts = /cams_delivery_attempts_total\{destination_type="GCP_PUBSUB_TOPIC",outcome="delivered"\} (\d+)/.exec(
+    body,
+  );
+  expect(Number(attempts?.[1]), "6 MB in a process's hand at a time").toBeGreaterThanOrEqual(6);
 });
 
 test("a topic that is not there fails each attempt, and gets the messages when it is made", async () => {
@@ -102,6 +108,23 @@ test("a Pub/Sub that is overloaded is left alone as long as it asks", async () =
   expect(await deliver()).toEqual({ delivered: 0, failed: 0, deadLettered: 0 });
   expect(Date.parse((await messageOf(messageId)).availableAt) - before).toBeGreaterThan(59_000);
 });
+
+test("a topic is served beside more webhooks than there are places", async () => {
+  const { pubsub, service, address, webhook } = await start();
+  for (let n = 0; n < 70; n++) {
+    const { url } = await startReceiver(() => {});
+    await insertMessages(service, (await webhook(url)).aiAgentAddress, 5);
+  }
+  const caller = new AbortController();
+  const run = fetch(`${service.url}/v1/messages/deliver`, { method: "POST", signal: caller.signal }).catch(() => {});
+  await expect
+    .poll(async () => (await service.sql("select from cams.messages where lease_token is not null")).length)
+    .toBe(112);
+  await insertMessages(service, address, 100);
+  await expect.poll(() => pubsub.published(topic).length, { timeout: 3_000 }).toBe(100);
+  caller.abort();
+  await run;
+}, 30_000);
 
 test("messages of one ordering key are published one after the other, in order", async () => {
   const { pubsub, address, sendTo, deliver } = await start();

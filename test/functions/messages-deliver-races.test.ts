@@ -126,6 +126,15 @@ test("a result that comes after its lease is over counts, unless somebody else h
   expect(await deliver()).toMatchObject({ delivered: 1 });
   expect(await messageOf(messageId)).toMatchObject({ status: "DELIVERED", attempt: 1 });
 
+  const { url: late } = await startReceiver(async (_, res) => {
+    const past = "now() - interval '1 s'";
+    await service.sql(`update cams.messages set available_at = ${past}, expires_at = ${past}`);
+    res.writeHead(200).end();
+  });
+  const expired = await sendTo((await webhook(late)).aiAgentAddress);
+  expect(await deliver()).toMatchObject({ delivered: 0 });
+  expect((await messageOf(expired)).status).toBe("EXPIRED");
+
   const { url: slow } = await startReceiver(async (_, res) => {
     await service.sql("update cams.messages set lease_token = gen_random_uuid()");
     res.writeHead(200).end();

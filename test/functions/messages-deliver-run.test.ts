@@ -1,8 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
+import pg from "pg";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createDatabase } from "../support/database.ts";
 import { startReceiver } from "../support/receiver.ts";
-import { startService } from "../support/service.ts";
+import { type Service, startService } from "../support/service.ts";
 import { startFront } from "../support/tcp-front.ts";
 import { callsFor } from "./calls.ts";
 
@@ -102,6 +103,58 @@ describe("a run", () => {
     caller.abort();
     await expect(call).rejects.toThrow();
     await expect.poll(async () => (await messageOf(messageId)).status, { timeout: 3_000 }).toBe("DELIVERED");
+  });
+});
+
+describe("while somebody holds the row of a message that was answered", () => {
+  /** A receiver in whose call the rows of an inbox are locked, until `release`. */
+  async function startHolding(service: Service, answered: () => unknown) {
+    const holder = new pg.Client(service.databaseUrl);
+    // The service takes its database along when it ends.
+    holder.on("error", () => {});
+    await holder.connect();
+    const receiver = await startReceiver(async (_, res) => {
+      await holder.query("begin");
+      await holder.query("select from cams.messages where recipient_address = $1 for update", ["held@corp.example"]);
+      answered();
+      res.writeHead(200).end();
+    });
+    return { ...receiver, release: () => holder.end() };
+  }
+
+  test("everybody else's results are recorded, and its own when it is free again", async () => {
+    const { service, webhook, sendTo, deliver, messageOf } = await start("6");
+    const { promise: locked, resolve } = Promise.withResolvers<void>();
+    const { url, release } = await startHolding(service, resolve);
+    const other = await startReceiver(async (_, res) => {
+      await locked;
+      await delay(100);
+      res.writeHead(200).end();
+    });
+    await webhook(url, { aiAgentAddress: "held@corp.example" });
+    const held = await sendTo("held@corp.example");
+    const free = await sendTo((await webhook(other.url)).aiAgentAddress);
+    const run = deliver();
+    await expect.poll(async () => (await messageOf(free)).status, { timeout: 2_000 }).toBe("DELIVERED");
+    expect((await messageOf(held)).status).toBe("LEASED");
+    await release();
+    expect(await run).toEqual({ delivered: 2, failed: 0, deadLettered: 0 });
+    expect((await messageOf(held)).attempts).toMatchObject([{ number: 1, outcome: "DELIVERED" }]);
+  });
+
+  test("the process ends within 9 s all the same", async () => {
+    const { service, webhook, sendTo, deliver, close } = await start("30");
+    const { promise: locked, resolve } = Promise.withResolvers<void>();
+    const { url } = await startHolding(service, resolve);
+    await webhook(url, { aiAgentAddress: "held@corp.example" });
+    await sendTo("held@corp.example");
+    const run = deliver();
+    await locked;
+    await delay(300);
+    const begun = performance.now();
+    await close();
+    expect(performance.now() - begun).toBeLessThan(9_000);
+    await run;
   });
 });
 

@@ -169,6 +169,51 @@ describe("an inbox that fails", () => {
     expect(await deliver()).toEqual({ delivered: 1, failed: 0, deadLettered: 0 });
   });
 
+  test.each([
+    ["became a pull queue", { inboxDestinationType: "PULL_QUEUE" }, { status: "ACTIVE", revision: 2 }],
+    [
+      "was made inactive by somebody",
+      { status: "INACTIVE" },
+      { statusReason: "admin status set to INACTIVE by local", updatedBy: "local", revision: 2 },
+    ],
+  ])("that %s meanwhile does not mind a 410", async (_, change, now) => {
+    let address = "";
+    const { url } = await startReceiver(async (_, res) => {
+      await update(address, change);
+      res.writeHead(410).end();
+    });
+    address = (await webhook(url)).aiAgentAddress;
+    await sendTo(address);
+    expect(await deliver()).toEqual(one);
+    expect(await inboxOf(address)).toMatchObject(now);
+  });
+
+  test("is not trusted again because its former destination answered well", async () => {
+    const { url } = await startReceiver(async (_, res) => {
+      await service.sql("update cams.agent_inboxes set inbox_name = 'http://127.0.0.1:9/', failures_in_row = 3");
+      res.writeHead(200).end();
+    });
+    await sendTo((await webhook(url)).aiAgentAddress);
+    expect(await deliver()).toMatchObject({ delivered: 1 });
+    expect(await service.sql("select failures_in_row from cams.agent_inboxes")).toEqual([{ failures_in_row: 3 }]);
+  });
+
+  test("waits as long as Retry-After asks although another call on its way ends well", async () => {
+    const { url, received } = await startReceiver(async (_, res) => {
+      if (received.length === 1) return res.writeHead(429, { "retry-after": "120" }).end();
+      await expect
+        .poll(() => service.sql("select from cams.agent_inboxes where delivery_paused_until > now()"))
+        .not.toEqual([]);
+      return res.writeHead(200).end();
+    });
+    const { aiAgentAddress } = await webhook(url);
+    await sendTo(aiAgentAddress);
+    await sendTo(aiAgentAddress);
+    expect(await deliver()).toEqual({ delivered: 1, failed: 1, deadLettered: 0 });
+    await sendTo(aiAgentAddress);
+    expect(await deliver()).toEqual(none);
+  });
+
   test("is not called again at once, even if it asks for that", async () => {
     const { url, received } = await startReceiver((_, res) => res.writeHead(503, { "retry-after": "0" }).end());
     const { aiAgentAddress } = await webhook(url);
@@ -215,6 +260,35 @@ describe("an inbox that takes part in no messaging", () => {
     expect(await deliver()).toEqual({ delivered: 0, failed: 0, deadLettered: 0 });
     expect(received).toEqual([]);
   });
+});
+
+test("the next of an ordering key does not wait for a sweep when the one before has expired", async () => {
+  const { url, received } = await startReceiver();
+  const { aiAgentAddress } = await webhook(url);
+  await calls.expire(await sendTo(aiAgentAddress, { orderingKey: "k" }));
+  const next = await sendTo(aiAgentAddress, { orderingKey: "k" });
+  expect(await deliver()).toEqual({ delivered: 1, failed: 0, deadLettered: 0 });
+  expect(received.map(({ event }) => event.id)).toEqual([next]);
+});
+
+test("what changes between looking and leasing is heeded: nothing is leased of a paused or inactive inbox", async () => {
+  const { due, claim } = service.app.repo.deliveries;
+  const { aiAgentAddress: address } = await webhook("http://127.0.0.1:9/");
+  await sendTo(address);
+  expect(await due("", 10)).toMatchObject([{ address, due: true, stuck: false, failing: false }]);
+  for (const change of [
+    "delivery_paused_until = now() + interval '1 h'",
+    "quarantined_at = now()",
+    "health_status = 'OFFLINE'",
+    "inbox_destination_type = 'PULL_QUEUE'",
+  ]) {
+    await service.sql(`update cams.agent_inboxes set ${change}`);
+    expect(await claim([{ address, take: 1 }]), change).toEqual([]);
+    expect(await due("", 10), change).toEqual([]);
+    await service.sql(`update cams.agent_inboxes set delivery_paused_until = null, quarantined_at = null,
+      health_status = 'UNKNOWN', inbox_destination_type = 'HTTP_ENDPOINT'`);
+  }
+  expect(await claim([{ address, take: 1 }])).toHaveLength(1);
 });
 
 describe("a secret", () => {
