@@ -7,6 +7,7 @@ import { createHints, type Hints } from "../shared/db/hints.ts";
 import { migrate } from "../shared/db/migrate.ts";
 import { openConnections } from "../shared/db/pool.ts";
 import { createDispatcher } from "../shared/delivery/dispatcher.ts";
+import { resealSecrets } from "../shared/delivery/reseal.ts";
 import { createSender } from "../shared/delivery/sender.ts";
 import { createAuthentication } from "../shared/http/auth.ts";
 import type { Endpoint } from "../shared/http/endpoint.ts";
@@ -121,6 +122,7 @@ function composeOutbound(config: Config, repo: Repository, hints: Hints, log: Lo
       },
       destinations,
       makeSecret: vault.make,
+      resealSecrets: (mayGoOn: () => boolean) => resealSecrets(repo.secrets, vault, log, mayGoOn),
     },
     async close(graceMs: number) {
       // Also those whose caller is gone: what they have sent must be recorded.

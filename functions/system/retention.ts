@@ -21,7 +21,8 @@ export const systemRetention = defineEndpoint({
   returns: Retained,
   errors: [],
   runtime: { timeoutSeconds: 600, concurrency: 1, maxInstances: 1, schedule: "17 3 * * *" },
-  handler: async ({ repo: { retention }, services: { log, retentionDays }, signal }) => {
+  handler: async ({ repo: { retention, secrets }, services, signal }) => {
+    const { log, retentionDays } = services;
     const end = performance.now() + BUDGET_MS;
     const mayGoOn = () => performance.now() < end && !signal.aborted;
 
@@ -67,7 +68,18 @@ export const systemRetention = defineEndpoint({
         reached[name] = slice.last;
         if (slice.deleted === 0) unfinished.delete(name);
       }
-    const complete = partitionsMade !== undefined && partitionsLeft.length === 0 && unfinished.size === 0;
-    return { complete, partitionsMade, partitionsDropped, partitionsLeft, defaultPartitionRows, ...deleted };
+
+    const previousSecretsDeleted = await secrets.deletePrevious();
+    const resealed = await services.resealSecrets(mayGoOn);
+    return {
+      ...resealed,
+      complete: partitionsMade !== undefined && partitionsLeft.length + unfinished.size === 0 && resealed.complete,
+      partitionsMade,
+      partitionsDropped,
+      partitionsLeft,
+      defaultPartitionRows,
+      ...deleted,
+      previousSecretsDeleted,
+    };
   },
 });

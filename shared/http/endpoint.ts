@@ -38,6 +38,10 @@ export interface Services {
   destinations: { faultByForm(url: string): string | undefined; faultOf(url: string): Promise<string | undefined> };
   /** A new secret to sign with, as its owner gets it and as it is stored. */
   makeSecret(address: string): { secret: string; sealed: Buffer };
+  /** Encrypts with the first SECRETS_KEY what was encrypted with another, as long as `mayGoOn` lets it. */
+  resealSecrets(
+    mayGoOn: () => boolean,
+  ): Promise<{ secretsResealed: number; secretsUnreadable: number; complete: boolean }>;
 }
 
 /** Waits, without a database connection, until `attempt` answers something; see `Hints.waitFor`. */

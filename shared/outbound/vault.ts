@@ -9,6 +9,8 @@ const REMEMBERED = 1000;
 
 /** Keeps the secrets of webhooks unreadable at rest. What is sealed for one address cannot be opened for another. */
 export interface Vault {
+  /** Whether it can keep anything at all. */
+  readonly hasKey: boolean;
   /** A new signing secret, as its owner gets it and as it is stored. */
   make(address: string): { secret: string; sealed: Buffer };
   /**
@@ -16,6 +18,11 @@ export interface Vault {
    * @throws when none of the vault's keys opens it
    */
   open(sealed: Buffer, address: string): KeyObject;
+  /**
+   * The same secret sealed with the first key, if it was sealed with another.
+   * @throws when none of the vault's keys opens it
+   */
+  reseal(sealed: Buffer, address: string): Buffer | undefined;
 }
 
 /**
@@ -37,8 +44,8 @@ export function createVault(keys: string | undefined): Vault {
     return Buffer.concat([iv, cipher.getAuthTag(), ciphertext]);
   }
 
-  function unseal(sealed: Buffer, address: string): string {
-    for (const key of known) {
+  function unseal(sealed: Buffer, address: string, keys: readonly KeyObject[] = known): string {
+    for (const key of keys) {
       try {
         const decipher = createDecipheriv(CIPHER, key, sealed.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES })
           .setAAD(Buffer.from(address))
@@ -52,6 +59,8 @@ export function createVault(keys: string | undefined): Vault {
   }
 
   return {
+    hasKey: known.length > 0,
+
     make(address) {
       const secret = makeSecret();
       return { secret, sealed: seal(secret, address) };
@@ -63,6 +72,15 @@ export function createVault(keys: string | undefined): Vault {
       if (opened.size >= REMEMBERED) opened.clear();
       opened.set(name, found);
       return found;
+    },
+
+    reseal(sealed, address) {
+      try {
+        unseal(sealed, address, known.slice(0, 1));
+        return undefined;
+      } catch {
+        return seal(unseal(sealed, address), address);
+      }
     },
   };
 }

@@ -9,6 +9,7 @@ import { inboxes } from "./inboxes.ts";
 import { leases } from "./leases.ts";
 import { messages } from "./messages.ts";
 import { retention } from "./retention.ts";
+import { secrets } from "./secrets.ts";
 import { sweep } from "./sweep.ts";
 import { system } from "./system.ts";
 
@@ -32,6 +33,7 @@ export interface Repository {
   leases: ReturnType<typeof leases>;
   deliveries: ReturnType<typeof deliveries>;
   health: ReturnType<typeof health>;
+  secrets: ReturnType<typeof secrets>;
   sweep: ReturnType<typeof sweep>;
   idempotency: ReturnType<typeof idempotency>;
   retention: ReturnType<typeof retention>;
@@ -65,6 +67,7 @@ export function createRepository(db: Database, hints: Hints, now: Sql = NOW): Re
     leases: leases(context),
     deliveries: deliveries(context),
     health: health(context),
+    secrets: secrets(context),
     sweep: sweep(context),
     idempotency: idempotency(context),
     retention: retention(context),

@@ -22,4 +22,11 @@ export const Retained = z.strictObject({
   idempotencyKeysDeleted: z.int(),
   messageKeysDeleted: z.int(),
   healthTransitionsDeleted: z.int(),
+  previousSecretsDeleted: z.int(),
+  secretsResealed: z
+    .int()
+    .meta({ description: "Secrets of webhooks that are now encrypted with the first SECRETS_KEY." }),
+  secretsUnreadable: z
+    .int()
+    .meta({ description: "Secrets that no SECRETS_KEY opens: their webhooks must rotate them." }),
 });

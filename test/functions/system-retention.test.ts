@@ -20,6 +20,9 @@ const nothing = {
   idempotencyKeysDeleted: 0,
   messageKeysDeleted: 0,
   healthTransitionsDeleted: 0,
+  previousSecretsDeleted: 0,
+  secretsResealed: 0,
+  secretsUnreadable: 0,
 };
 
 afterEach(async () => {
