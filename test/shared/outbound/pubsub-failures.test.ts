@@ -107,6 +107,27 @@ test("an answer that breaks off is a failure", async () => {
   expect(outcome).toEqual({ delivered: false, detail: expect.stringMatching(/^(UND_ERR_SOCKET|ECONNRESET)/) });
 });
 
+test("what is not begun within the 20 s of a call is no attempt, and never outlasts its lease", async () => {
+  const fake = await startPubsub(TOPIC);
+  hurry(20);
+  fake.pass(8);
+  void fake.hang(8);
+  // Each key is a publish of its own, eight at a time: the second eight wait until the time is up.
+  const messages = Array.from({ length: 100 }, (_, index) => messageOf({ orderingKey: `k${index}` }));
+  const start = performance.now();
+  const outcomes = await publisherTo(fake).publish(TOPIC, messages, never);
+  expect(performance.now() - start).toBeLessThan(4_000);
+  const told = Map.groupBy(outcomes, ({ delivered, interrupted, detail }) =>
+    delivered ? "delivered" : interrupted ? "interrupted" : detail,
+  );
+  expect(Object.fromEntries([...told].map(([what, all]) => [what, all.length]))).toEqual({
+    delivered: 8,
+    "no answer within 20 s": 8,
+    interrupted: 84,
+  });
+  expect(fake.requests).toHaveLength(16);
+});
+
 test("a publish without an answer ends after 20 s", async () => {
   const fake = await startPubsub(TOPIC);
   void fake.hang(1);
