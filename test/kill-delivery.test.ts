@@ -7,6 +7,7 @@ import { type Receiver, startReceiver } from "./support/receiver.ts";
 
 const ROUNDS = 5;
 const SENDERS = 6;
+const PATIENTLY = { timeout: 10_000, interval: 5 };
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -76,7 +77,12 @@ test("the service killed with SIGKILL while it delivers, again and again: nothin
     const service = await startProcess({ DATABASE_URL: database.url, SECRETS_KEY });
     for (const receiver of receivers) await register(service, receiver);
     const senders = Array.from({ length: SENDERS }, () => send(service.url, receivers));
-    await delay(300 + Math.random() * 700);
+    // A slow machine takes longer to be in the middle of it.
+    const [sent, heard] = [accepted.size, answered.size];
+    await expect
+      .poll(() => Math.min(accepted.size - sent - 40, answered.size - heard - 20), PATIENTLY)
+      .toBeGreaterThan(0);
+    await delay(Math.random() * 700);
     await service.end("SIGKILL");
     await Promise.all(senders);
     await letTimePass();

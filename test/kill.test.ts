@@ -67,7 +67,11 @@ function puller(url: string, address: string): Promise<void> {
 }
 
 async function kill(service: ServiceProcess): Promise<void> {
-  await delay(400 + Math.random() * 600);
+  // A slow machine takes longer to be in the middle of it.
+  const [sent, acked] = [told.accepted.size, told.acknowledged.size];
+  const enough = () => Math.min(told.accepted.size - sent - 35, told.acknowledged.size - acked - 10);
+  await expect.poll(enough, { timeout: 10_000, interval: 5 }).toBeGreaterThan(0);
+  await delay(Math.random() * 500);
   await service.end("SIGKILL");
 }
 
