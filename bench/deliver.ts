@@ -1,5 +1,5 @@
 import type { Bench, Context } from "./support/bench.ts";
-import { addressOf, fillArchive, fillMessages } from "./support/rows.ts";
+import { addressOf, fillMessages, growOld } from "./support/rows.ts";
 import { type Case, type Contender, measure } from "./support/turns.ts";
 
 const INBOXES = 20;
@@ -43,14 +43,7 @@ async function ageOf(context: Context, inboxDestinationType: string, archived: n
     const answer = await fetch(`${service.url}/v1/agent-inboxes`, { method: "POST", headers, body });
     if (!answer.ok) throw new Error(await answer.text());
   }
-  if (archived > 0) {
-    await fillArchive(database, INBOXES, archived);
-    const elder = await database.client();
-    context.defer(() => elder.end());
-    await elder.query("set idle_in_transaction_session_timeout = 0");
-    await elder.query("begin isolation level repeatable read");
-    await elder.query("select count(*) from cams.agent_inboxes");
-  }
+  if (archived > 0) await growOld(context, database, INBOXES, archived);
   const stock = context.quick ? 200 : inboxDestinationType === "HTTP_ENDPOINT" ? 4_000 : 20_000;
   const fill = async () => {
     await fillMessages(database, INBOXES, stock);

@@ -1,5 +1,5 @@
 import type { Bench, Context } from "./support/bench.ts";
-import { fillArchive, fillInboxes, fillMessages } from "./support/rows.ts";
+import { fillInboxes, fillMessages, growOld } from "./support/rows.ts";
 import { type Case, measure, type Turn } from "./support/turns.ts";
 
 const PULLED = 8;
@@ -43,14 +43,7 @@ async function ageOf(context: Context, { label, archived = 0, surprised = false 
   context.progress(`filling${label}`);
   const database = await context.database();
   await fillInboxes(database, PULLED + WAITERS);
-  if (archived > 0) {
-    await fillArchive(database, PULLED, archived);
-    const elder = await database.client();
-    context.defer(() => elder.end());
-    await elder.query("set idle_in_transaction_session_timeout = 0");
-    await elder.query("begin isolation level repeatable read");
-    await elder.query("select count(*) from cams.agent_inboxes");
-  }
+  if (archived > 0) await growOld(context, database, PULLED, archived);
   const service = await context.service(database);
   // Between turns the queues are filled up again, which takes its time too.
   const turnMs = context.turnMs * 0.6;

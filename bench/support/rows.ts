@@ -1,3 +1,4 @@
+import type { Context } from "./bench.ts";
 import type { BenchDatabase } from "./database.ts";
 
 /** The nth inbox's address. */
@@ -43,8 +44,18 @@ export async function fillMessages(database: BenchDatabase, inboxes: number, cou
     from generate_series(1, ${count} - (select count(*) from cams.messages)) n`);
 }
 
+/** What time does to a queue: `archived` acknowledged messages, and a transaction that is open from now to the end. */
+export async function growOld(context: Context, database: BenchDatabase, inboxes: number, archived: number) {
+  await fillArchive(database, inboxes, archived);
+  const elder = await database.client();
+  context.defer(() => elder.end());
+  await elder.query("set idle_in_transaction_session_timeout = 0");
+  await elder.query("begin isolation level repeatable read");
+  await elder.query("select count(*) from cams.agent_inboxes");
+}
+
 /** Adds `count` acknowledged messages of inboxes 1 to `inboxes` to the archive. */
-export function fillArchive(database: BenchDatabase, inboxes: number, count: number): Promise<void> {
+function fillArchive(database: BenchDatabase, inboxes: number, count: number): Promise<void> {
   const columns: Record<string, string> = {
     ...messageColumns(inboxes),
     seq: "n",

@@ -68,10 +68,12 @@ export function createVault(keys: string | undefined): Vault {
 
     open(sealed, address) {
       const name = `${address} ${sealed.toString("latin1")}`;
-      const found = opened.get(name) ?? keyOf(unseal(sealed, address));
+      const found = opened.get(name);
+      if (found) return found;
+      const key = keyOf(unseal(sealed, address));
       if (opened.size >= REMEMBERED) opened.clear();
-      opened.set(name, found);
-      return found;
+      opened.set(name, key);
+      return key;
     },
 
     reseal(sealed, address) {

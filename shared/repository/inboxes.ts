@@ -2,7 +2,7 @@ import { z } from "zod";
 import { and, list, type Sql, sql } from "../db/sql.ts";
 import { inboxNotFound, Problem } from "../errors.ts";
 import { readCursor, toPage } from "../rules/cursors.ts";
-import { DELIVERIES, inboxTopic } from "../rules/topics.ts";
+import { topicsOf } from "../rules/topics.ts";
 import { Timestamp } from "../schemas/common.ts";
 import {
   Inbox,
@@ -180,7 +180,7 @@ export function inboxes({ db, now, hints, transaction }: Context) {
           returning ${inbox}`,
       );
       if (!updated) throw refusal(await this.get(address));
-      if (moves) for (const topic of [inboxTopic(address), DELIVERIES]) db.afterCommit(() => hints.publish(topic));
+      if (moves) for (const topic of topicsOf(address)) db.afterCommit(() => hints.publish(topic));
       return updated;
     },
 

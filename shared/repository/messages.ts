@@ -2,7 +2,7 @@ import { z } from "zod";
 import { and, type Sql, sql } from "../db/sql.ts";
 import { Problem } from "../errors.ts";
 import { readCursor, toPage } from "../rules/cursors.ts";
-import { DELIVERIES, inboxTopic } from "../rules/topics.ts";
+import { topicsOf } from "../rules/topics.ts";
 import { Message, type MessageFilter } from "../schemas/message.ts";
 import type { Context } from "./index.ts";
 import { archivedMessage, finish, linesLocked, liveMessage, liveStatus, lockLines } from "./message-rows.ts";
@@ -110,8 +110,7 @@ export function messages(context: Context) {
         const message = await repo.messages.get(messageId);
         if (cancelled === 0) throw new Problem("message_finished", `The message is ${message.status} already.`);
         if (message.orderingKey)
-          for (const topic of [inboxTopic(message.recipientAddress), DELIVERIES])
-            db.afterCommit(() => hints.publish(topic));
+          for (const topic of topicsOf(message.recipientAddress)) db.afterCommit(() => hints.publish(topic));
         return message;
       });
     },

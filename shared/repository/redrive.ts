@@ -2,7 +2,7 @@ import { z } from "zod";
 import { sql } from "../db/sql.ts";
 import { inboxNotFound } from "../errors.ts";
 import { SECONDS_PER_STEP } from "../rules/priority.ts";
-import { DELIVERIES, inboxTopic } from "../rules/topics.ts";
+import { topicsOf } from "../rules/topics.ts";
 import type { Context } from "./index.ts";
 import { linesLocked, lockLines } from "./message-rows.ts";
 import { insertedColumns } from "./message-send.ts";
@@ -53,8 +53,7 @@ export function redriving({ now, hints, transaction }: Context) {
             select (select count(*) from live) as redriven from inbox`,
           () => inboxNotFound(address),
         );
-        for (const topic of [inboxTopic(address), DELIVERIES])
-          if (redriven > 0) db.afterCommit(() => hints.publish(topic));
+        for (const topic of topicsOf(address)) if (redriven > 0) db.afterCommit(() => hints.publish(topic));
         return redriven;
       },
       { statementTimeoutSeconds: 55 },
