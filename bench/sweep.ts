@@ -40,7 +40,7 @@ async function sizeOf(context: Context, label: string, registered: number) {
   const database = await context.database();
   await fillInboxes(database, registered);
   await database.sql("alter table cams.agent_inboxes set (autovacuum_enabled = off)");
-  const app = await compose(readConfig({ DATABASE_URL: database.url, LOG_LEVEL: "ERROR" }));
+  const app = await compose(readConfig({ AUTH_MODE: "none", DATABASE_URL: database.url, LOG_LEVEL: "ERROR" }));
   context.defer(() => app.close());
   const client = await database.client();
   context.defer(() => client.end());

@@ -1,6 +1,7 @@
 import type { Server } from "node:http";
 import net from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import { createGate } from "../shared/auth/gate.ts";
 import type { Config } from "../shared/config.ts";
 import { createDatabase } from "../shared/db/database.ts";
 import { createHints, type Hints } from "../shared/db/hints.ts";
@@ -9,7 +10,6 @@ import { openConnections } from "../shared/db/pool.ts";
 import { createDispatcher } from "../shared/delivery/dispatcher.ts";
 import { resealSecrets } from "../shared/delivery/reseal.ts";
 import { createSender } from "../shared/delivery/sender.ts";
-import { createAuthentication } from "../shared/http/auth.ts";
 import type { Endpoint } from "../shared/http/endpoint.ts";
 import { type RequestHandler, serve } from "../shared/http/serve.ts";
 import { createTraffic } from "../shared/http/traffic.ts";
@@ -50,6 +50,7 @@ export async function compose(config: Config): Promise<App> {
   const hints = createHints({ pool, client, log, lingerMs: config.K_SERVICE ? 0 : 10_000 });
   const repo = createRepository(db, hints);
   const traffic = createTraffic({ maxRequests: config.MAX_REQUESTS, maxWaiters: config.MAX_WAITERS }, metrics);
+  const gate = createGate(config);
   const outbound = composeOutbound(config, repo, hints, log, metrics);
   const services = {
     log,
@@ -73,7 +74,7 @@ export async function compose(config: Config): Promise<App> {
         hints,
         services,
         traffic,
-        authenticate: createAuthentication(config),
+        gate,
         platformTimeoutSeconds: config.CLOUD_RUN_TIMEOUT_SECONDS,
       }),
     migrate: services.migrate,

@@ -2,6 +2,21 @@ import { z } from "zod";
 
 const seconds = z.coerce.number().int().positive();
 
+/** Values separated by commas. */
+const list = () =>
+  z
+    .string()
+    .default("")
+    .transform((text) => text.split(",").flatMap((entry) => entry.trim() || []));
+
+/** `issuer` or `issuer=keys`: both https, or http to this machine. */
+function isIssuer(entry: string): boolean {
+  return (
+    entry.split("=").length <= 2 &&
+    entry.split("=").every((url) => /^(https:|http:\/\/(127\.0\.0\.1|localhost)[:/])/.test(url) && URL.canParse(url))
+  );
+}
+
 /** Every environment variable the service reads. `docs/configuration.md` and `.env.example` derive from it. */
 export const environment = z.object({
   DATABASE_URL: z
@@ -45,9 +60,42 @@ export const environment = z.object({
     .default(30)
     .describe("Days that finished messages and changes of health are kept."),
   AUTH_MODE: z
-    .enum(["none"])
+    .enum(["oidc", "none"])
+    .default("oidc")
+    .describe(
+      "`oidc`: every caller proves who it is. `none`: every caller is the local administrator; `npm start` says so unless " +
+        "told otherwise, and it is refused on Cloud Run and off the loopback interface.",
+    ),
+  AUTH_ISSUERS: list()
+    .refine((issuers) => issuers.every(isIssuer), "must be https URLs (http on loopback), as issuer or issuer=keys")
+    .describe(
+      "Issuers whose tokens (OpenID Connect) are taken. `issuer=URL` names the URL of its keys; without, it is discovered.",
+    ),
+  AUTH_AUDIENCES: list().describe("Audiences of which a token must name one; needed with AUTH_ISSUERS."),
+  PLATFORM_AUTH: z
+    .enum(["none", "iam"])
     .default("none")
-    .describe("`none`: every caller is the local administrator; refused on Cloud Run and off the loopback interface."),
+    .describe(
+      "`iam`: Cloud Run checks the invoker, whose token comes without its signature. Only where it really does.",
+    ),
+  AUTH_PLATFORM_AUDIENCES: list().describe(
+    "Audiences of which a platform token must name one; needed with PLATFORM_AUTH.",
+  ),
+  AUTH_GATEWAY_ACCOUNT: z
+    .string()
+    .transform((account) => account.toLowerCase())
+    .optional()
+    .describe("The API Gateway's service account: no caller itself, it passes on its callers' tokens."),
+  AUTH_SYSTEM_ACCOUNTS: list().describe(
+    "Principals with the role `system`: Cloud Scheduler's and the deployer's accounts.",
+  ),
+  CAMS_ADMINS: list().describe("Principals that are administrators without being registered: the first ones."),
+  RATE_LIMIT_PER_MINUTE: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(6000)
+    .describe("Requests a principal may make of one process in a minute, system accounts aside; 0: any number."),
   SECRETS_KEY: z
     .string()
     .refine(
@@ -112,7 +160,6 @@ export function readConfig(env: Record<string, string | undefined> = process.env
 }
 
 function contradictions(config: Record<string, string | undefined>): string[] {
-  const { AUTH_MODE = "none" } = config;
   const faults: string[] = [];
   const onCloudRun = config.K_SERVICE !== undefined;
   if (!config.DATABASE_URL && !config.INSTANCE_CONNECTION_NAME)
@@ -123,7 +170,14 @@ function contradictions(config: Record<string, string | undefined>): string[] {
     faults.push("DB_USER must be set with INSTANCE_CONNECTION_NAME");
   if (onCloudRun && config.ALLOW_INSECURE_DESTINATIONS === "true")
     faults.push("ALLOW_INSECURE_DESTINATIONS is refused on Cloud Run");
-  if (onCloudRun && AUTH_MODE === "none") faults.push("AUTH_MODE: none is refused on Cloud Run");
+  if (onCloudRun && config.AUTH_MODE === "none") faults.push("AUTH_MODE: none is refused on Cloud Run");
+  if (config.AUTH_MODE === "none" && (config.AUTH_ISSUERS || config.PLATFORM_AUTH === "iam"))
+    faults.push("AUTH_MODE: none excludes AUTH_ISSUERS and PLATFORM_AUTH=iam");
+  if (config.AUTH_ISSUERS && !config.AUTH_AUDIENCES) faults.push("AUTH_AUDIENCES must be set with AUTH_ISSUERS");
+  if (config.PLATFORM_AUTH === "iam" && !config.AUTH_PLATFORM_AUDIENCES)
+    faults.push("AUTH_PLATFORM_AUDIENCES must be set with PLATFORM_AUTH=iam");
+  if (config.AUTH_GATEWAY_ACCOUNT && config.PLATFORM_AUTH !== "iam")
+    faults.push("AUTH_GATEWAY_ACCOUNT needs PLATFORM_AUTH=iam");
   return faults;
 }
 

@@ -6,6 +6,8 @@ export const problems = {
   forbidden: { status: 403, title: "The caller may not do this" },
   route_not_found: { status: 404, title: "There is no such path" },
   inbox_not_found: { status: 404, title: "No inbox is registered at this address" },
+  principal_not_found: { status: 404, title: "There is no such principal" },
+  key_not_found: { status: 404, title: "The principal has no such key" },
   message_not_found: { status: 404, title: "There is no such message" },
   method_not_allowed: { status: 405, title: "This path does not take this method" },
   inbox_exists: { status: 409, title: "The address is taken" },
@@ -20,6 +22,7 @@ export const problems = {
   unsupported_media_type: { status: 415, title: "The body's type is not taken here" },
   rate_limited: { status: 429, title: "Too many requests" },
   internal: { status: 500, title: "Something went wrong on our side" },
+  issuer_unavailable: { status: 503, title: "The issuer of the token does not answer" },
   database_unavailable: { status: 503, title: "The database does not answer" },
   overloaded: { status: 503, title: "The service is busy" },
   deadline_exceeded: { status: 503, title: "The request took too long" },
@@ -82,6 +85,11 @@ export function destinationRefused(fault: string): Problem {
   return new Problem("invalid_request", "The destination is refused.", {
     errors: [{ pointer: "/inboxName", message: fault }],
   });
+}
+
+/** The refusal of a caller who may not do this, though it is known who it is. */
+export function forbidden(detail: string): Problem {
+  return new Problem("forbidden", detail);
 }
 
 /** The refusal of an address at which nothing is registered. */

@@ -14,8 +14,13 @@ const arrows: { from: RegExp; project: RegExp; packages: RegExp }[] = [
   {
     from: /^shared\/http\//,
     project:
-      /^shared\/(http|schemas|logging|metrics|repository)\/|^shared\/(errors|config|json)\.ts$|^shared\/db\/hints\.ts$/,
+      /^shared\/(http|auth|rules|schemas|logging|metrics|repository)\/|^shared\/(errors|config|json)\.ts$|^shared\/db\/hints\.ts$/,
     packages: /^(node:|zod$|zod-openapi$)/,
+  },
+  {
+    from: /^shared\/auth\//,
+    project: /^shared\/(auth|rules|schemas)\/|^shared\/(errors|config)\.ts$/,
+    packages: /^(node:(crypto|http)|jose|lru-cache|rate-limiter-flexible)$/,
   },
   {
     from: /^shared\/repository\//,

@@ -34,7 +34,7 @@ export async function simulateReports(
   passes: number,
 ): Promise<Traces[]> {
   await database.sql("alter table cams.agent_inboxes set (autovacuum_enabled = off)");
-  const config = readConfig({ DATABASE_URL: database.url, DB_POOL_SIZE: "1", LOG_LEVEL: "ERROR" });
+  const config = readConfig({ AUTH_MODE: "none", DATABASE_URL: database.url, DB_POOL_SIZE: "1", LOG_LEVEL: "ERROR" });
   const log = createLogger({ level: config.LOG_LEVEL, transport: "console", format: "json" });
   const { pool, client, close } = await openConnections(config, log);
   const db = createDatabase({ pool, log, metrics: createMetrics(), constraints });

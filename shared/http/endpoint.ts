@@ -3,15 +3,7 @@ import type { ProblemCode } from "../errors.ts";
 import type { Logger } from "../logging/index.ts";
 import type { Metrics } from "../metrics/index.ts";
 import type { Repository } from "../repository/index.ts";
-
-/** Who may call: `public` < `agent` < `operator` < `admin`; `system` (Cloud Scheduler, deploys) stands apart. */
-export type Role = "public" | "agent" | "operator" | "admin" | "system";
-
-/** Who calls, from the credential. */
-export interface Caller {
-  principal: string;
-  role: Role;
-}
+import type { Caller, Role } from "../rules/access.ts";
 
 /** What a deployment needs to know of a function. */
 export interface Runtime {

@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Gate } from "../auth/gate.ts";
 import type { Hints } from "../db/hints.ts";
 import { Problem, type ProblemCode } from "../errors.ts";
 import { currentContext, type RequestContext, runWithContext } from "../logging/context.ts";
 import type { Repository } from "../repository/index.ts";
+import type { Caller } from "../rules/access.ts";
 import { type Answer, answerOf, kept, problemOf, send } from "./answer.ts";
-import type { Call, Caller, Endpoint, Services } from "./endpoint.ts";
+import type { Call, Endpoint, Services } from "./endpoint.ts";
 import { idempotencyKeyOf, ifMatchOf, requestIdOf, traceOf, traceparentOf } from "./headers.ts";
 import { type Body, parseRequest, readBody } from "./request.ts";
 import { createRouter, type Match } from "./route.ts";
@@ -17,7 +19,7 @@ export interface Serving {
   hints: Hints;
   services: Services;
   traffic: Traffic;
-  authenticate(req: IncomingMessage): Promise<Caller> | Caller;
+  gate: Gate;
   /** Cloud Run's own limit, in seconds, if there is one: an answer must be out before it. */
   platformTimeoutSeconds: number | undefined;
 }
@@ -97,9 +99,11 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
 
   async function answerTo(match: Match, search: string, req: IncomingMessage, visit: Visit): Promise<Answer> {
     const { endpoint } = match;
-    const caller = await serving.authenticate(req);
+    const caller = await serving.gate.admit(req, endpoint.role, serving.repo.principals);
     const context = currentContext();
     if (context) context.principal = caller.principal;
+    await serving.gate.count(caller);
+    const own = serving.repo.as(caller);
     const body = endpoint.method === "GET" ? undefined : await readBody(req);
     const parsed = parseRequest(endpoint, match, search, body);
     const address = addressOf(parsed.params) ?? addressOf(parsed.body);
@@ -107,7 +111,7 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
     await endpoint.check?.({ body: parsed.body as undefined, services });
     const answer = (repo: Repository) => call(endpoint, req, parsed, caller, repo, visit);
     const key = endpoint.idempotent && idempotencyKeyOf(req.headers["idempotency-key"]);
-    return key === undefined ? answer(serving.repo) : once(endpoint, key, caller, hashOf(req, body), answer);
+    return key === undefined ? answer(own) : once(own, endpoint, key, caller, hashOf(req, body), answer);
   }
 
   async function call(
@@ -149,6 +153,7 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
 
   /** Runs a creating call at most once for a key; its answer is kept by the transaction that created. */
   function once(
+    own: Repository,
     endpoint: Endpoint,
     key: string,
     caller: Caller,
@@ -156,7 +161,7 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
     answer: (repo: Repository) => Promise<Answer>,
   ): Promise<Answer> {
     const scope = { principal: caller.principal, functionName: endpoint.name, key };
-    return serving.repo.transaction(async (repo) => {
+    return own.transaction(async (repo) => {
       const known = await repo.idempotency.take(scope, hash);
       if (known) return { ...known, headers: { ...known.headers, "Idempotent-Replayed": "true" } };
       const first = await answer(repo);

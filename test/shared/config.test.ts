@@ -8,7 +8,7 @@ test("what is not set, or set to nothing, has its default", () => {
   expect(readConfig({ ...url, LOG_LEVEL: "" })).toMatchObject({
     LOG_LEVEL: "INFO",
     DB_POOL_SIZE: 8,
-    AUTH_MODE: "none",
+    AUTH_MODE: "oidc",
     RETENTION_DAYS: 30,
   });
 });
@@ -23,7 +23,7 @@ test.each([
   [{ INSTANCE_CONNECTION_NAME: "p:r:i" }, "DB_USER must be set"],
   [{ INSTANCE_CONNECTION_NAME: "instance", DB_USER: "u" }, "must be project:region:instance"],
   [{ DATABASE_URL: "mysql://x" }, "DATABASE_URL: "],
-  [{ ...url, K_SERVICE: "cams" }, "AUTH_MODE: none is refused on Cloud Run"],
+  [{ ...url, K_SERVICE: "cams", AUTH_MODE: "none" }, "AUTH_MODE: none is refused on Cloud Run"],
   [{ ...url, DB_POOL_SIZE: "0" }, "DB_POOL_SIZE: "],
   [{ ...url, RETENTION_DAYS: "0" }, "RETENTION_DAYS: "],
   [{ ...url, RETENTION_DAYS: "3651" }, "RETENTION_DAYS: "],

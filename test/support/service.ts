@@ -22,6 +22,7 @@ export interface Service extends Http {
 }
 
 const defaults = {
+  AUTH_MODE: "none",
   LOG_LEVEL: "ERROR",
   DB_POOL_SIZE: "10",
   SECRETS_KEY: randomBytes(32).toString("base64"),

@@ -34,7 +34,7 @@ interface Extra {
 /** Starts it; at the end of the test it is closed. */
 export async function startApp({ env = {}, does = {}, own = [] }: Extra = {}): Promise<TestApp> {
   const database = await createDatabase();
-  const app = await compose(readConfig({ LOG_LEVEL: "ERROR", ...env, DATABASE_URL: database.url }));
+  const app = await compose(readConfig({ AUTH_MODE: "none", LOG_LEVEL: "ERROR", ...env, DATABASE_URL: database.url }));
   const extra = Object.entries(does).map(([name, act]) =>
     defineEndpoint({
       name: `test-${name}`,

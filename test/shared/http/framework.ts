@@ -30,7 +30,7 @@ export function startFramework(target: string, port: string, env: Record<string,
   const { PATH = "", HOME = "" } = process.env;
   const child = spawn(process.execPath, [main, "--source=functions/main.ts", `--target=${target}`, `--port=${port}`], {
     cwd: root,
-    env: { PATH, HOME, NODE_ENV: "production", ...env },
+    env: { PATH, HOME, NODE_ENV: "production", AUTH_MODE: "none", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let [out, err] = ["", ""];

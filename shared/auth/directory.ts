@@ -1,0 +1,26 @@
+import type { CallerRole } from "../rules/access.ts";
+
+/** A principal as it is registered. */
+export interface Registered {
+  principal: string;
+  role: Exclude<CallerRole, "system">;
+  team?: string | undefined;
+  addresses: readonly string[];
+}
+
+/** An API key as it is stored, with its principal. */
+export interface StoredKey extends Registered {
+  /** SHA-256 of the secret. */
+  hash: Buffer;
+  /** The addresses it is limited to. */
+  limitedTo?: readonly string[] | undefined;
+  /** Milliseconds until its end, by the database's clock. */
+  endsInMs?: number | undefined;
+}
+
+/** Where principals and keys are looked up: the repository. */
+export interface Directory {
+  principal(id: string): Promise<Registered | undefined>;
+  /** Not one that has come to its end. */
+  key(keyId: string): Promise<StoredKey | undefined>;
+}
