@@ -1,4 +1,4 @@
-import { inboxNotFound } from "../../shared/errors.ts";
+import { inboxNotFound, Problem } from "../../shared/errors.ts";
 import { defineEndpoint } from "../../shared/http/endpoint.ts";
 import { HealthReportBatch, HealthReportedBatch } from "../../shared/schemas/health.ts";
 
@@ -16,13 +16,14 @@ export const healthReportBatch = defineEndpoint({
   handler: async ({ body, repo, services }) => {
     const last = new Map(body.reports.map((report) => [report.aiAgentAddress, report]));
     const reported = await repo.health.report([...last.values()]);
-    for (const { aiAgentAddress } of reported) services.metrics.healthReport(last.get(aiAgentAddress)?.status ?? "");
-    const found = new Map(reported.map(({ aiAgentAddress, timestamp: _, ...inbox }) => [aiAgentAddress, inbox]));
+    for (const [address, result] of reported)
+      if (!(result instanceof Problem)) services.metrics.healthReport(last.get(address)?.status ?? "");
     return {
       results: body.reports.map(({ aiAgentAddress }) => {
-        const inbox = found.get(aiAgentAddress);
-        if (inbox) return { aiAgentAddress, inbox };
-        return { aiAgentAddress, problem: inboxNotFound(aiAgentAddress).toItem() };
+        const result = reported.get(aiAgentAddress) ?? inboxNotFound(aiAgentAddress);
+        if (result instanceof Problem) return { aiAgentAddress, problem: result.toItem() };
+        const { timestamp: _, aiAgentAddress: __, ...inbox } = result;
+        return { aiAgentAddress, inbox };
       }),
     };
   },

@@ -1,4 +1,4 @@
-import { inboxNotFound } from "../../shared/errors.ts";
+import { inboxNotFound, Problem } from "../../shared/errors.ts";
 import { defineEndpoint } from "../../shared/http/endpoint.ts";
 import { HealthReport, HealthReported } from "../../shared/schemas/health.ts";
 
@@ -17,8 +17,8 @@ export const healthReport = defineEndpoint({
   errors: ["inbox_not_found"],
   runtime: { maxInstances: 5 },
   handler: async ({ body, repo, services }) => {
-    const [reported] = await repo.health.report([body]);
-    if (!reported) throw inboxNotFound(body.aiAgentAddress);
+    const [reported = inboxNotFound(body.aiAgentAddress)] = (await repo.health.report([body])).values();
+    if (reported instanceof Problem) throw reported;
     services.metrics.healthReport(body.status);
     const { aiAgentAddress, timestamp, ...inbox } = reported;
     return { status: "success" as const, message: `${aiAgentAddress} is ${inbox.healthStatus}`, timestamp, inbox };

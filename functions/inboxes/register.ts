@@ -24,9 +24,9 @@ export const inboxesRegister = defineEndpoint({
     const fault = await services.destinations.faultOf(body.inboxName);
     if (fault) throw destinationRefused(fault);
   },
-  handler: async ({ body, repo, caller, services }) => {
-    if (body.inboxDestinationType !== "HTTP_ENDPOINT") return repo.inboxes.register(body, caller.principal);
+  handler: async ({ body, repo, services }) => {
+    if (body.inboxDestinationType !== "HTTP_ENDPOINT") return repo.inboxes.register(body);
     const { secret, sealed } = services.makeSecret(body.aiAgentAddress);
-    return { ...(await repo.inboxes.register(body, caller.principal, sealed)), secret };
+    return { ...(await repo.inboxes.register(body, sealed)), secret };
   },
 });

@@ -12,9 +12,9 @@ export const inboxesRotateSecret = defineEndpoint({
   status: 200,
   returns: RotatedSecret,
   errors: ["inbox_not_found", "inbox_not_webhook", "revision_mismatch"],
-  handler: async ({ params, repo, caller, ifMatch, services }) => {
+  handler: async ({ params, repo, ifMatch, services }) => {
     const { secret, sealed } = services.makeSecret(params.aiAgentAddress);
-    await repo.inboxes.rotateSecret(params.aiAgentAddress, sealed, caller.principal, ifMatch);
+    await repo.inboxes.rotateSecret(params.aiAgentAddress, sealed, ifMatch);
     return { secret };
   },
 });

@@ -15,13 +15,13 @@ export const inboxesUpdate = defineEndpoint({
   status: 200,
   returns: InboxWithSecret,
   errors: ["inbox_not_found", "revision_mismatch"],
-  handler: async ({ params, body, repo, caller, ifMatch, services }) => {
+  handler: async ({ params, body, repo, ifMatch, services }) => {
     if (body.aiAgentAddress !== undefined && body.aiAgentAddress !== params.aiAgentAddress) {
       const errors = [{ pointer: "/aiAgentAddress", message: "must be the address of the path" }];
       throw new Problem("invalid_request", "An address cannot be changed.", { errors });
     }
     const address = params.aiAgentAddress;
-    const change = (on: typeof repo) => on.inboxes.update(address, body, caller.principal, ifMatch);
+    const change = (on: typeof repo) => on.inboxes.update(address, body, ifMatch);
     if (body.inboxName === undefined && body.inboxDestinationType === undefined) return change(repo);
 
     const { faultOf, faultByForm } = services.destinations;
@@ -30,7 +30,7 @@ export const inboxesUpdate = defineEndpoint({
       const inbox = await change(repo);
       if (inbox.inboxDestinationType !== "HTTP_ENDPOINT") return inbox;
       // Only now it is known what the name is: either of the two may have been there before.
-      const refused = fault ?? faultByForm(inbox.inboxName);
+      const refused = fault ?? faultByForm(inbox.inboxName ?? "");
       if (refused) throw destinationRefused(refused);
       const { secret, sealed } = services.makeSecret(address);
       return (await repo.inboxes.keepSecret(address, sealed)) ? { ...inbox, secret } : inbox;

@@ -23,7 +23,8 @@ export interface Database {
   execute(operation: string, statement: Sql): Promise<number>;
   /**
    * Runs `work` in one transaction (read committed); inside another it joins that one. Run again, up to 5 times, after a
-   * serialization failure or deadlock, so `work` must do nothing but talk to the database it is given.
+   * serialization failure or deadlock, so `work` must do nothing but talk to the database it is given. What it changes
+   * bears the name of the caller of the request it runs for: the audit's triggers read it from the transaction.
    */
   transaction<T>(work: (db: Database) => Promise<T>, options?: { statementTimeoutSeconds?: number }): Promise<T>;
   /** Runs `hook` once the change is committed: after the transaction, or at once outside one. */
@@ -121,16 +122,21 @@ export function createDatabase({ pool, log, metrics, constraints }: Dependencies
     return retried(async () => {
       const client = await pool.connect();
       const hooks: (() => void)[] = [];
+      const limit = async (seconds: number | undefined) => {
+        if (seconds !== undefined) await client.query(`set local statement_timeout = '${Number(seconds)}s'`);
+      };
       const bound: Database = {
         ...verbs((operation, statement) => run(client, operation, statement)),
-        transaction: (inner) => inner(bound),
+        transaction: async (inner, { statementTimeoutSeconds } = {}) => {
+          await limit(statementTimeoutSeconds);
+          return inner(bound);
+        },
         afterCommit: (hook) => void hooks.push(hook),
       };
       let failure: Error | undefined;
       try {
-        await client.query("begin");
-        if (options.statementTimeoutSeconds !== undefined)
-          await client.query(`set local statement_timeout = '${Number(options.statementTimeoutSeconds)}s'`);
+        await client.query(beginning(client));
+        await limit(options.statementTimeoutSeconds);
         const answer = await work(bound);
         await client.query("commit");
         for (const hook of hooks) hook();
@@ -152,6 +158,17 @@ export function createDatabase({ pool, log, metrics, constraints }: Dependencies
     transaction,
     afterCommit: (hook) => hook(),
   };
+}
+
+/** Begins a transaction, and tells it for whom and in which request: one round trip for both. */
+function beginning(client: pg.PoolClient): string {
+  const context = currentContext();
+  if (context?.principal === undefined) return "begin";
+  const settings = { actor: context.principal, request_id: context.requestId, source: context.functionName };
+  const told = Object.entries(settings).map(
+    ([name, value]) => `set_config('cams.${name}', ${client.escapeLiteral(value)}, true)`,
+  );
+  return `begin; select ${told.join(", ")}`;
 }
 
 function toObjects(result: pg.QueryArrayResult): Record<string, unknown>[] {

@@ -59,6 +59,13 @@ export function and(conditions: readonly (Sql | undefined | false)[]): Sql {
   return given.reduce((left, right) => sql`${left} and ${right}`);
 }
 
+/** Conditions combined with `or`, in parentheses; none is `false`. Entries that are not there are left out. */
+export function or(conditions: readonly (Sql | undefined | false)[]): Sql {
+  const given = conditions.filter((condition) => condition instanceof Sql);
+  if (given.length === 0) return sql`false`;
+  return sql`(${given.reduce((left, right) => sql`${left} or ${right}`)})`;
+}
+
 /** Pieces separated by commas. */
 export function list(pieces: readonly Sql[]): Sql {
   return pieces.reduce((left, right) => sql`${left}, ${right}`);

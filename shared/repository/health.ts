@@ -6,6 +6,7 @@ import { SUSPECT_AFTER_MISSED } from "../rules/health.ts";
 import { Timestamp } from "../schemas/common.ts";
 import type { HealthReport } from "../schemas/health.ts";
 import { HealthStatus, Status } from "../schemas/inbox.ts";
+import { actingFor, guarded } from "./authority.ts";
 import type { Context } from "./index.ts";
 import { dueNow } from "./message-rows.ts";
 
@@ -30,20 +31,37 @@ const Transition = z.object({
 const Cursor = z.tuple([z.int()]);
 
 /** What agents report of themselves, and what became of it. */
-export function health({ db, now }: Context) {
+export function health(context: Context) {
+  const { now } = context;
   return {
+    ...guarded(context, histories),
+
     /**
-     * Records reports, each for a registered address of its own; the answer has a row for each inbox found.
+     * Records reports, each for an address of its own that the caller acts for; answers what became of each, or why it
+     * was refused (inbox_not_found, forbidden).
      *
      * Deadlines: the exact one (`expected_by`) is not indexed. The sweep's key (`sweep_after`) is the time of suspicion
      * as it was when it was set, and moves only when less than half of that time is left, so that most reports rewrite
      * their row in place (HOT) and no index grows. It is never later than the exact time: nothing is found late.
      */
     async report(reports: readonly z.output<typeof HealthReport>[]) {
-      return db.many(
-        "health.report",
-        Reported,
-        sql`
+      const addresses = reports.map(({ aiAgentAddress }) => aiAgentAddress);
+      return actingFor(context, addresses, async (refused, bound) => {
+        const allowed = reports.filter(({ aiAgentAddress }) => !refused.has(aiAgentAddress));
+        const rows = allowed.length > 0 ? await record(bound.db, allowed) : [];
+        const found = new Map(rows.map((row) => [row.aiAgentAddress, row]));
+        return new Map(
+          addresses.map((address) => [address, found.get(address) ?? refused.get(address) ?? inboxNotFound(address)]),
+        );
+      });
+    },
+  };
+
+  async function record(db: Context["db"], reports: readonly z.output<typeof HealthReport>[]) {
+    return db.many(
+      "health.report",
+      Reported,
+      sql`
           with reported as materialized (
             select * from unnest(
               ${reports.map((report) => report.aiAgentAddress)}::text[], ${reports.map((report) => report.status)}::text[],
@@ -92,9 +110,12 @@ export function health({ db, now }: Context) {
               order by head.ends_at
               limit 1
             ), false) as "hasMessages"`,
-      );
-    },
+    );
+  }
+}
 
+function histories({ db }: Context) {
+  return {
     /**
      * Changes of health or status, newest first.
      * @throws Problem inbox_not_found when the address is not registered and never was

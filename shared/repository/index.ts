@@ -3,6 +3,7 @@ import type { ConstraintProblems } from "../db/errors.ts";
 import type { Hints } from "../db/hints.ts";
 import type { Sql } from "../db/sql.ts";
 import { type Caller, SYSTEM } from "../rules/access.ts";
+import { audit } from "./audit.ts";
 import { deliveries } from "./deliveries.ts";
 import { health } from "./health.ts";
 import { idempotency } from "./idempotency.ts";
@@ -15,6 +16,22 @@ import { secrets } from "./secrets.ts";
 import { sweep } from "./sweep.ts";
 import { system } from "./system.ts";
 
+const nouns = {
+  inboxes,
+  messages,
+  leases,
+  deliveries,
+  health,
+  secrets,
+  sweep,
+  principals,
+  audit,
+  idempotency,
+  retention,
+  system,
+};
+type Nouns = { readonly [Noun in keyof typeof nouns]: ReturnType<(typeof nouns)[Noun]> };
+
 /** What a noun's methods stand on. */
 export interface Context {
   db: Database;
@@ -23,26 +40,15 @@ export interface Context {
   hints: Hints;
   /** On whose behalf: what it may see and change, and whose name stands on it. */
   caller: Caller;
-  /** Runs `work` with the repository and the database bound to one transaction. */
+  /** Runs `work` with the repository and what it stands on bound to one transaction. */
   transaction<T>(
-    work: (repo: Repository, db: Database) => Promise<T>,
+    work: (repo: Repository, bound: Context) => Promise<T>,
     options?: { statementTimeoutSeconds?: number },
   ): Promise<T>;
 }
 
 /** Everything that is kept, by noun. */
-export interface Repository {
-  inboxes: ReturnType<typeof inboxes>;
-  messages: ReturnType<typeof messages>;
-  leases: ReturnType<typeof leases>;
-  deliveries: ReturnType<typeof deliveries>;
-  health: ReturnType<typeof health>;
-  secrets: ReturnType<typeof secrets>;
-  sweep: ReturnType<typeof sweep>;
-  idempotency: ReturnType<typeof idempotency>;
-  principals: ReturnType<typeof principals>;
-  retention: ReturnType<typeof retention>;
-  system: ReturnType<typeof system>;
+export interface Repository extends Nouns {
   /** The same, on behalf of a caller: it sees and changes what that caller may, and the changes bear its name. */
   as(caller: Caller): Repository;
   /** The same object, bound to one transaction: name the parameter `repo`, so that the unbound one is out of reach. */
@@ -59,32 +65,48 @@ export const constraints: ConstraintProblems = {
   },
 };
 
+class Bound {
+  readonly context: Context;
+
+  constructor(db: Database, hints: Hints, now: Sql, caller: Caller) {
+    const bind = (bound: Database) => new Bound(bound, hints, now, caller);
+    this.context = {
+      db,
+      now,
+      hints,
+      caller,
+      transaction: (work, options) =>
+        db.transaction((bound) => {
+          const repo = bind(bound);
+          return work(repo as unknown as Repository, repo.context);
+        }, options),
+    };
+  }
+
+  as(caller: Caller): Repository {
+    const { db, hints, now } = this.context;
+    return createRepository(db, hints, now, caller);
+  }
+
+  transaction<T>(work: (repo: Repository) => Promise<T>): Promise<T> {
+    return this.context.transaction(work);
+  }
+}
+
+// Each request has a repository of its own, and as a rule needs one noun of it: made when first asked for.
+for (const [name, noun] of Object.entries(nouns))
+  Object.defineProperty(Bound.prototype, name, {
+    get(this: Bound) {
+      const value = noun(this.context);
+      Object.defineProperty(this, name, { value });
+      return value;
+    },
+  });
+
 /**
  * Binds the nouns to a database and a caller, at first the service itself; `now` is the clock they read, the database's
  * own unless a test brings another.
  */
 export function createRepository(db: Database, hints: Hints, now: Sql = NOW, caller: Caller = SYSTEM): Repository {
-  const context: Context = {
-    db,
-    now,
-    hints,
-    caller,
-    transaction: (work, options) =>
-      db.transaction((bound) => work(createRepository(bound, hints, now, caller), bound), options),
-  };
-  return {
-    inboxes: inboxes(context),
-    messages: messages(context),
-    leases: leases(context),
-    deliveries: deliveries(context),
-    health: health(context),
-    secrets: secrets(context),
-    sweep: sweep(context),
-    idempotency: idempotency(context),
-    principals: principals(context),
-    retention: retention(context),
-    system: system(context),
-    as: (other) => createRepository(db, hints, now, other),
-    transaction: (work) => context.transaction(work),
-  };
+  return new Bound(db, hints, now, caller) as unknown as Repository;
 }

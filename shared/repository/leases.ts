@@ -5,6 +5,7 @@ import { type Lease, parseLease } from "../rules/leases.ts";
 import { inboxTopic } from "../rules/topics.ts";
 import { Timestamp } from "../schemas/common.ts";
 import { failing, givenBack } from "./attempts.ts";
+import { guarded } from "./authority.ts";
 import type { Context } from "./index.ts";
 import { claiming } from "./lease-claim.ts";
 import { finish, linesLocked, lockLines } from "./message-rows.ts";
@@ -28,6 +29,10 @@ const Prolonged = z.object({
 
 /** What a puller does: claim messages, and with the lease tokens acknowledge, return or extend. */
 export function leases(context: Context) {
+  return guarded(context, leasesUnguarded);
+}
+
+function leasesUnguarded(context: Context) {
   const { db, now, hints } = context;
   const announce = (address: string) => db.afterCommit(() => hints.publish(inboxTopic(address)));
 

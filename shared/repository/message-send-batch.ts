@@ -3,21 +3,35 @@ import { type Sql, sql } from "../db/sql.ts";
 import { Problem } from "../errors.ts";
 import { priorityRank, SECONDS_PER_STEP } from "../rules/priority.ts";
 import type { MessageToSend } from "../schemas/message.ts";
+import { actingFor } from "./authority.ts";
 import type { Context } from "./index.ts";
 import { linesLocked, lockLines } from "./message-rows.ts";
-import { bodyHash, insertMessages, resultOf, Sent, takeKeys, topicOf } from "./message-send.ts";
+import { bodyHash, insertMessages, notTheSender, resultOf, Sent, takeKeys, topicOf } from "./message-send.ts";
 
 type Given = z.output<typeof MessageToSend>;
 type Row = z.output<typeof Sent>;
+type Result = ReturnType<typeof resultOf>;
 
 /**
  * Accepts messages, each with its own result in the place of it: all look-ups, checks and inserts are one statement.
- * What `send` throws (inbox_not_found, inbox_inactive, message_id_reused) is such a result.
+ * What `send` throws (inbox_not_found, inbox_inactive, message_id_reused, forbidden) is such a result.
  *
  * Locks are taken in an order that all keep: inboxes, then the senders' message ids, then lines, each sorted.
  */
-export function sendingBatch({ db, now, hints }: Context) {
+export function sendingBatch(context: Context) {
+  const { now } = context;
   return async function sendBatch(messages: readonly Given[], traceparent: string | undefined) {
+    const senders = messages.map(({ senderAddress }) => senderAddress);
+    return actingFor(context, senders, async (refused, bound) => {
+      const allowed = messages.filter(({ senderAddress }) => !refused.has(senderAddress));
+      const accepted = (allowed.length > 0 ? await acceptAll(bound, allowed, traceparent) : []).values();
+      return messages.map(({ senderAddress }) =>
+        refused.has(senderAddress) ? notTheSender(senderAddress) : (accepted.next().value as Result),
+      );
+    });
+  };
+
+  async function acceptAll({ db, hints }: Context, messages: readonly Given[], traceparent: string | undefined) {
     const rows = await db.many("messages.send_batch", Sent, sendAll(messages, traceparent));
     const results = messages.map(({ recipientAddress }, index) => resultOf(rows[index] as Row, recipientAddress));
     const topics = results.flatMap((result, index) =>
@@ -25,7 +39,7 @@ export function sendingBatch({ db, now, hints }: Context) {
     );
     for (const topic of new Set(topics)) db.afterCommit(() => hints.publish(topic));
     return results;
-  };
+  }
 
   function sendAll(messages: readonly Given[], traceparent: string | undefined): Sql {
     const keys = sql`

@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { type Sql, sql } from "../db/sql.ts";
-import { inboxNotFound, Problem } from "../errors.ts";
+import { forbidden, inboxNotFound, Problem } from "../errors.ts";
 import { priorityRank, SECONDS_PER_STEP } from "../rules/priority.ts";
 import { DELIVERIES, inboxTopic } from "../rules/topics.ts";
 import { Timestamp } from "../schemas/common.ts";
 import type { MessageToSend } from "../schemas/message.ts";
+import { actingFor } from "./authority.ts";
 import type { Context } from "./index.ts";
 
 /** How long a sender's own message id keeps its send idempotent. */
@@ -28,10 +29,22 @@ export const Sent = z.object({
 /**
  * Accepts a message: look-up, check and insert are one statement. `replayed` says that the sender's message id was
  * known and this is the first answer again.
- * @throws Problem inbox_not_found, inbox_inactive, message_id_reused
+ * @throws Problem inbox_not_found, inbox_inactive, message_id_reused; forbidden when the caller is not the sender
  */
-export function sending({ db, now, hints }: Context) {
+export function sending(context: Context) {
+  const { now } = context;
   return async function send(given: z.output<typeof MessageToSend>, traceparent: string | undefined) {
+    return actingFor(context, [given.senderAddress], async (refused, bound) => {
+      if (refused.size > 0) throw notTheSender(given.senderAddress);
+      return accept(bound, given, traceparent);
+    });
+  };
+
+  async function accept(
+    { db, hints }: Context,
+    given: z.output<typeof MessageToSend>,
+    traceparent: string | undefined,
+  ) {
     const once = given.senderMessageId !== undefined;
     const sent = await db.one(
       once ? "messages.send_once" : "messages.send",
@@ -43,7 +56,7 @@ export function sending({ db, now, hints }: Context) {
     if (result instanceof Problem) throw result;
     if (!result.replayed) db.afterCommit(() => hints.publish(topicOf(sent, given.recipientAddress)));
     return result;
-  };
+  }
 
   /** CTE `inbox`: the recipient's row, held against deletion, and whether it refuses messages. */
   function recipient(given: z.output<typeof MessageToSend>): Sql {
@@ -117,6 +130,11 @@ export function sending({ db, now, hints }: Context) {
       from (select) one left join inbox on true left join answer on true
       where inbox.ai_agent_address is not null or answer.message_id is not null`;
   }
+}
+
+/** The refusal of a sender that the caller does not act for; whether it is registered is nothing to the caller. */
+export function notTheSender(address: string): Problem {
+  return forbidden(`The sender ${address} is not yours.`);
 }
 
 /** What a new row is made of. */

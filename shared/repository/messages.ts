@@ -1,9 +1,11 @@
 import { z } from "zod";
 import { and, type Sql, sql } from "../db/sql.ts";
-import { Problem } from "../errors.ts";
+import { forbidden, Problem } from "../errors.ts";
+import { speaksFor } from "../rules/access.ts";
 import { readCursor, toPage } from "../rules/cursors.ts";
 import { topicsOf } from "../rules/topics.ts";
 import { Message, type MessageFilter } from "../schemas/message.ts";
+import { guarded, messageIsCancellable, messageIsVisible } from "./authority.ts";
 import type { Context } from "./index.ts";
 import { archivedMessage, finish, linesLocked, liveMessage, liveStatus, lockLines } from "./message-rows.ts";
 import { sending } from "./message-send.ts";
@@ -17,7 +19,7 @@ const Backlog = z.object({ pending: z.int(), oldestAgeSeconds: z.number() });
 
 /** Messages from acceptance to their end; what a puller does with a lease is in `leases`. */
 export function messages(context: Context) {
-  const { db, now, hints, transaction } = context;
+  const { db, now, hints, caller, transaction } = context;
   async function archiveEndedWhere(which: Sql, limit: number) {
     return db.one(
       "messages.archive_ended",
@@ -47,7 +49,7 @@ export function messages(context: Context) {
 
   return {
     send: sending(context),
-    redrive: redriving(context),
+    ...guarded(context, redriving),
     sendBatch: sendingBatch(context),
 
     /** @throws Problem message_not_found */
@@ -56,16 +58,23 @@ export function messages(context: Context) {
         "messages.get",
         Message,
         sql`
-          select ${liveMessage(now)} from cams.messages m where m.message_id = ${messageId}
+          select ${liveMessage(now)} from cams.messages m
+          where ${and([sql`m.message_id = ${messageId}`, messageIsVisible(caller)])}
           union all
           select ${archivedMessage} from cams.message_archive m
-          where m.message_id = ${messageId} and m.finished_at >= cams.uuid7_time(${messageId}::uuid)`,
+          where ${and([
+            sql`m.message_id = ${messageId} and m.finished_at >= cams.uuid7_time(${messageId}::uuid)`,
+            messageIsVisible(caller),
+          ])}`,
         noMessage(messageId),
       );
     },
 
-    /** Newest first, live and archived in one snapshot. */
+    /** Newest first, live and archived in one snapshot; only what the caller may see. */
     async list(filter: z.output<typeof MessageFilter>) {
+      // Asked for by an address of its own, nothing is hidden: the filter's index alone serves.
+      const named = [filter.recipientAddress, filter.senderAddress];
+      const own = named.some((address) => address !== undefined && speaksFor(caller, address));
       const cursor = readCursor(Cursor, filter.pageToken);
       const rowsOf = (status: Sql) =>
         and([
@@ -77,6 +86,7 @@ export function messages(context: Context) {
           filter.before !== undefined && sql`m.accepted_at < ${filter.before}::timestamptz`,
           filter.status && sql`${status} = ${filter.status}`,
           cursor && sql`m.message_id < ${cursor[0]}::uuid`,
+          own ? undefined : messageIsVisible(caller),
         ]);
       const after = filter.after === undefined ? sql`true` : sql`m.finished_at >= ${filter.after}::timestamptz`;
       const rows = await db.many(
@@ -94,21 +104,27 @@ export function messages(context: Context) {
       return toPage(rows, filter.pageSize, (row) => [row.messageId]);
     },
 
-    /** @throws Problem message_not_found, message_finished */
+    /**
+     * Ends a message on behalf of its sender, or of an operator whose team owns the sender's or the recipient's inbox.
+     * @throws Problem message_not_found, message_finished, forbidden
+     */
     async cancel(messageId: string) {
-      return transaction(async (repo, db) => {
+      return transaction(async (repo, { db }) => {
         const cancelled = await db.execute(
           "messages.cancel",
           sql`
             with ending as materialized (
               select m.message_id from cams.messages m
-              where m.message_id = ${messageId} and m.ends_at > ${now}
+              where ${and([sql`m.message_id = ${messageId} and m.ends_at > ${now}`, messageIsCancellable(caller)])}
               for update
             ), ${finish(now, { status: sql`'CANCELLED'`, outcome: sql`'FAILED'`, detail: sql`'cancelled'` })}
             select from archived`,
         );
         const message = await repo.messages.get(messageId);
-        if (cancelled === 0) throw new Problem("message_finished", `The message is ${message.status} already.`);
+        if (cancelled === 0)
+          throw message.finishedAt === undefined
+            ? forbidden("Only its sender may cancel a message.")
+            : new Problem("message_finished", `The message is ${message.status} already.`);
         if (message.orderingKey)
           for (const topic of topicsOf(message.recipientAddress)) db.afterCommit(() => hints.publish(topic));
         return message;

@@ -18,9 +18,11 @@ const Redriven = z.object({ redriven: z.int() });
  * @throws Problem inbox_not_found
  */
 export function redriving({ now, hints, transaction }: Context) {
-  return async function redrive(address: string, messageIds?: readonly string[]): Promise<number> {
+  return { redrive };
+
+  async function redrive(address: string, messageIds?: readonly string[]): Promise<number> {
     return transaction(
-      async (_, db) => {
+      async (_, { db }) => {
         const { redriven } = await db.one(
           "messages.redrive",
           Redriven,
@@ -58,5 +60,5 @@ export function redriving({ now, hints, transaction }: Context) {
       },
       { statementTimeoutSeconds: 55 },
     );
-  };
+  }
 }

@@ -77,12 +77,15 @@ export const Inbox = z
   .strictObject({
     aiAgentAddress: z.string(),
     inboxDestinationType: DestinationType,
-    inboxName: z.string(),
+    inboxName: z
+      .string()
+      .optional()
+      .meta({ description: "Only for its owner, operators of its team and administrators." }),
     status: Status.meta({ description: "What the router acts on, computed from admin status, health and quarantine." }),
     adminStatus: Status.meta({ description: "What an operator decided." }),
     healthStatus: HealthStatus,
     quarantined: z.boolean(),
-    statusReason: z.string().optional().meta({ description: "Why the status is INACTIVE." }),
+    statusReason: z.string().optional().meta({ description: "Why the status is INACTIVE; shown as `inboxName` is." }),
     deliveryPausedUntil: Timestamp.optional().meta({
       description: "Its destination fails again and again, or asked to be left alone: nothing is sent before.",
     }),
@@ -107,7 +110,9 @@ export const RotatedSecret = z.strictObject({ secret });
 
 /** An inbox as `inboxes-get` answers it. */
 export const InboxWithBacklog = Inbox.extend({
-  pendingMessages: z.int().meta({ description: "Live messages, counted to 1,000, which means that or more." }),
+  pendingMessages: z.int().optional().meta({
+    description: "Live messages, counted to 1,000, which means that or more; shown as `inboxName` is.",
+  }),
 }).meta({ id: "InboxWithBacklog" });
 
 export const InboxFilter = z.strictObject({

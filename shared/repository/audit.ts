@@ -1,0 +1,3 @@
+export function audit(_context: unknown) {
+  return {};
+}
