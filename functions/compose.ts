@@ -1,3 +1,4 @@
+import { createHash, randomBytes, randomUUIDv7 } from "node:crypto";
 import type { Server } from "node:http";
 import net from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
@@ -21,6 +22,12 @@ import { createVault } from "../shared/outbound/vault.ts";
 import { createWebhooks } from "../shared/outbound/webhooks.ts";
 import { constraints, createRepository, type Repository } from "../shared/repository/index.ts";
 import { DELIVERIES } from "../shared/rules/topics.ts";
+
+const CACHE_MS = 1000;
+function makeApiKey(keyId: string) {
+  const secret = randomBytes(32).toString("base64url");
+  return { keyId, key: `cams_${keyId}_${secret}`, hash: createHash("sha256").update(secret).digest() };
+}
 
 /** Cloud Run gives 10 s from SIGTERM to SIGKILL; the pool needs some of it to close. */
 const GRACE_MS = 8_000;
@@ -57,6 +64,8 @@ export async function compose(config: Config): Promise<App> {
     metrics,
     migrate: () => migrate(client()),
     retentionDays: config.RETENTION_DAYS,
+    makeApiKey: () => makeApiKey(randomUUIDv7()),
+    rightsSettle: () => delay(CACHE_MS),
     ...outbound.services,
   };
   metrics.beforeRender(() => {

@@ -1,16 +1,20 @@
 import type { Endpoint } from "../shared/http/endpoint.ts";
+import { audit } from "./audit/index.ts";
 import { health } from "./health/index.ts";
 import { inboxes } from "./inboxes/index.ts";
 import { messages } from "./messages/index.ts";
+import { principals } from "./principals/index.ts";
 import { system } from "./system/index.ts";
 
 /** Every endpoint there is, room by room in reading order. */
-export const endpoints: readonly Endpoint[] = [...inboxes, ...messages, ...health, ...system];
+export const endpoints: readonly Endpoint[] = [...inboxes, ...messages, ...health, ...audit, ...principals, ...system];
 
 /** What each room is for. */
 export const rooms: Record<string, string> = {
   inboxes: "Where agents can be reached.",
   messages: "From the sender's hand to their end.",
   health: "Whether agents are alive.",
+  audit: "Who decided what, unforgeably.",
+  principals: "Who may call, and their keys.",
   system: "The service about itself.",
 };

@@ -26,6 +26,8 @@ END) stored,
   revision integer not null default 1,
   failures_in_row integer not null default 0,
   delivery_paused_until timestamp(3) with time zone,
+  constraint agent_inboxes_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
+  constraint agent_inboxes_audit_decisions TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint agent_inboxes_address_unique PRIMARY KEY (ai_agent_address),
   constraint agent_inboxes_address_canonical CHECK ((((char_length(ai_agent_address) >= 1) AND (char_length(ai_agent_address) <= 255)) AND (ai_agent_address !~ '[\s/?#%A-Z]'::text))),
   constraint agent_inboxes_admin_status CHECK ((admin_status = ANY (ARRAY['ACTIVE'::text, 'INACTIVE'::text]))),
@@ -47,7 +49,52 @@ CREATE INDEX agent_inboxes_pushed ON cams.agent_inboxes USING btree (ai_agent_ad
 CREATE INDEX agent_inboxes_status_newest ON cams.agent_inboxes USING btree (status, registration_timestamp, ai_agent_address);
 CREATE INDEX agent_inboxes_sweep ON cams.agent_inboxes USING btree (sweep_after) WHERE (sweep_after IS NOT NULL);
 CREATE INDEX agent_inboxes_team_newest ON cams.agent_inboxes USING btree (owner_team, registration_timestamp, ai_agent_address) WHERE (owner_team IS NOT NULL);
+CREATE CONSTRAINT TRIGGER agent_inboxes_audit AFTER INSERT OR DELETE ON cams.agent_inboxes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_change('inbox', 'ai_agent_address', 'owner_team', '{status,status_reason,health_status,
+  last_health_check_timestamp,expected_by,sweep_after,failures_in_row,delivery_paused_until}');
+CREATE CONSTRAINT TRIGGER agent_inboxes_audit_decisions AFTER UPDATE OF inbox_destination_type, inbox_name, admin_status, quarantined_at, description, owner_team, heartbeat_interval_seconds, max_delivery_attempts ON cams.agent_inboxes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((((((((old.inbox_destination_type IS DISTINCT FROM new.inbox_destination_type) OR (old.inbox_name IS DISTINCT FROM new.inbox_name)) OR (old.admin_status IS DISTINCT FROM new.admin_status)) OR (old.quarantined_at IS DISTINCT FROM new.quarantined_at)) OR (old.description IS DISTINCT FROM new.description)) OR (old.owner_team IS DISTINCT FROM new.owner_team)) OR (old.heartbeat_interval_seconds IS DISTINCT FROM new.heartbeat_interval_seconds)) OR (old.max_delivery_attempts IS DISTINCT FROM new.max_delivery_attempts))) EXECUTE FUNCTION record_change('inbox', 'ai_agent_address', 'owner_team', '{status,status_reason,health_status,
+  last_health_check_timestamp,expected_by,sweep_after,failures_in_row,delivery_paused_until}');
 CREATE TRIGGER agent_inboxes_record_health_transition AFTER UPDATE ON cams.agent_inboxes FOR EACH ROW WHEN (((old.health_status <> new.health_status) OR (old.status <> new.status))) EXECUTE FUNCTION record_health_transition();
+
+create table cams.api_keys (
+  key_id uuid not null,
+  principal_id text not null,
+  secret_hash bytea not null,
+  description text,
+  addresses text[],
+  expires_at timestamp(3) with time zone,
+  created_at timestamp(3) with time zone not null,
+  created_by text not null,
+  constraint api_keys_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
+  constraint api_keys_key PRIMARY KEY (key_id),
+  constraint api_keys_principal FOREIGN KEY (principal_id) REFERENCES principals(principal_id) ON DELETE CASCADE,
+  constraint api_keys_hash_is_sha256 CHECK ((octet_length(secret_hash) = 32))
+);
+CREATE INDEX api_keys_principal ON cams.api_keys USING btree (principal_id);
+CREATE CONSTRAINT TRIGGER api_keys_audit AFTER INSERT OR DELETE OR UPDATE ON cams.api_keys DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_change('api_key', 'key_id', '', '{secret_hash}');
+
+create table cams.audit_head (
+  only_row boolean not null default true,
+  sequence bigint not null,
+  hash bytea not null,
+  constraint audit_head_key PRIMARY KEY (only_row),
+  constraint audit_head_is_one_row CHECK (only_row)
+) with (fillfactor=10);
+
+create table cams.audit_log (
+  sequence bigint not null,
+  at timestamp(3) with time zone not null,
+  entry jsonb not null,
+  hash bytea not null,
+  actor text not null generated always as ((entry ->> 'actor'::text)) stored,
+  action text not null generated always as ((entry ->> 'action'::text)) stored,
+  resource_type text not null generated always as ((entry ->> 'resourceType'::text)) stored,
+  resource_id text not null generated always as ((entry ->> 'resourceId'::text)) stored,
+  owner_team text generated always as ((entry ->> 'ownerTeam'::text)) stored,
+  constraint audit_log_key PRIMARY KEY (sequence)
+);
+CREATE INDEX audit_log_actor ON cams.audit_log USING btree (actor, sequence);
+CREATE INDEX audit_log_owner_team ON cams.audit_log USING btree (owner_team, sequence) WHERE (owner_team IS NOT NULL);
+CREATE INDEX audit_log_resource ON cams.audit_log USING btree (resource_id, sequence);
 
 create table cams.health_transitions (
   transition_id bigint not null generated always as identity,
@@ -177,15 +224,61 @@ CREATE UNIQUE INDEX messages_one_head_per_line ON cams.messages USING btree (ord
 CREATE TRIGGER messages_advance_line AFTER DELETE ON cams.messages FOR EACH ROW WHEN (((old.ordering_key IS NOT NULL) AND (NOT old.blocked))) EXECUTE FUNCTION advance_message_line();
 CREATE TRIGGER messages_join_line BEFORE INSERT ON cams.messages FOR EACH ROW WHEN ((new.ordering_key IS NOT NULL)) EXECUTE FUNCTION join_message_line();
 
+create table cams.principals (
+  principal_id text not null,
+  role text not null,
+  team text,
+  addresses text[] not null default '{}'::text[],
+  created_at timestamp(3) with time zone not null,
+  updated_at timestamp(3) with time zone not null,
+  updated_by text not null,
+  revision integer not null default 1,
+  constraint principals_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
+  constraint principals_audit_decisions TRIGGER DEFERRABLE INITIALLY DEFERRED,
+  constraint principals_key PRIMARY KEY (principal_id),
+  constraint principals_id CHECK ((((char_length(principal_id) >= 1) AND (char_length(principal_id) <= 255)) AND (principal_id !~ '\s'::text))),
+  constraint principals_role CHECK ((role = ANY (ARRAY['agent'::text, 'operator'::text, 'admin'::text])))
+);
+CREATE INDEX principals_newest ON cams.principals USING btree (created_at, principal_id);
+CREATE CONSTRAINT TRIGGER principals_audit AFTER INSERT OR DELETE ON cams.principals DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_change('principal', 'principal_id', '', '{}');
+CREATE CONSTRAINT TRIGGER principals_audit_decisions AFTER UPDATE ON cams.principals DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((((old.principal_id IS DISTINCT FROM new.principal_id) OR (old.role IS DISTINCT FROM new.role)) OR (old.team IS DISTINCT FROM new.team)) OR (old.addresses IS DISTINCT FROM new.addresses))) EXECUTE FUNCTION record_change('principal', 'principal_id', '', '{}');
+
 create table cams.webhook_secrets (
   ai_agent_address text not null,
   secret bytea not null,
   previous_secret bytea,
   previous_until timestamp(3) with time zone,
+  constraint webhook_secrets_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint webhook_secrets_key PRIMARY KEY (ai_agent_address),
   constraint webhook_secrets_inbox FOREIGN KEY (ai_agent_address) REFERENCES agent_inboxes(ai_agent_address) ON DELETE CASCADE,
   constraint webhook_secrets_previous_is_whole CHECK (((previous_secret IS NULL) = (previous_until IS NULL)))
 );
+CREATE CONSTRAINT TRIGGER webhook_secrets_audit AFTER UPDATE ON cams.webhook_secrets DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.previous_until > old.previous_until) OR ((old.previous_until IS NULL) AND (new.previous_until IS NOT NULL)))) EXECUTE FUNCTION record_secret_rotation();
+
+CREATE OR REPLACE FUNCTION cams.add_audit_entry(what jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  last cams.audit_head;
+  entry jsonb := jsonb_strip_nulls(jsonb_build_object(
+    -- Who changes a row past the service is named as who is logged in.
+    'actor', coalesce(nullif(current_setting('cams.actor', true), ''), session_user),
+    'databaseUser', session_user,
+    'requestId', nullif(current_setting('cams.request_id', true), ''),
+    'reason', nullif(current_setting('cams.reason', true), ''),
+    'source', coalesce(nullif(current_setting('cams.source', true), ''), 'sql'))) || what;
+  now timestamptz(3);
+  new_hash bytea;
+begin
+  select * into strict last from cams.audit_head for update;
+  now := clock_timestamp();
+  new_hash := cams.audit_hash(last.hash, last.sequence + 1, now, entry);
+  insert into cams.audit_log (sequence, at, entry, hash) values (last.sequence + 1, now, entry, new_hash);
+  update cams.audit_head set sequence = last.sequence + 1, hash = new_hash;
+end
+$function$;
 
 CREATE OR REPLACE FUNCTION cams.advance_message_line()
  RETURNS trigger
@@ -213,6 +306,14 @@ begin
   end loop;
   return null;
 end
+$function$;
+
+CREATE OR REPLACE FUNCTION cams.audit_hash(previous bytea, sequence bigint, at timestamp with time zone, entry jsonb)
+ RETURNS bytea
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+AS $function$
+  select sha256(previous || convert_to(sequence || ' ' || extract(epoch from at) || ' ' || entry::text, 'UTF8'))
 $function$;
 
 CREATE OR REPLACE FUNCTION cams.drop_message_partition(name text, kept_days integer)
@@ -314,6 +415,28 @@ AS $function$
   order by ends
 $function$;
 
+CREATE OR REPLACE FUNCTION cams.record_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+declare
+  hidden text[] := tg_argv[3]::text[];
+  before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) - hidden end;
+  after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) - hidden end;
+  row jsonb := coalesce(after, before);
+begin
+  perform cams.add_audit_entry(jsonb_build_object(
+    'action', case tg_op when 'INSERT' then 'created' when 'UPDATE' then 'updated' else 'deleted' end,
+    'resourceType', tg_argv[0], 'resourceId', row ->> tg_argv[1], 'ownerTeam', row ->> tg_argv[2],
+    'before', before, 'after', after));
+  return null;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION cams.record_health_transition()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -324,6 +447,20 @@ begin
     (ai_agent_address, at, from_health_status, to_health_status, from_status, to_status, reason)
   values
     (new.ai_agent_address, now(), old.health_status, new.health_status, old.status, new.status, new.status_reason);
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION cams.record_secret_rotation()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform cams.add_audit_entry(jsonb_strip_nulls(jsonb_build_object(
+    'action', 'secret_rotated', 'resourceType', 'inbox', 'resourceId', new.ai_agent_address,
+    'ownerTeam', (select i.owner_team from cams.agent_inboxes i where i.ai_agent_address = new.ai_agent_address))));
   return null;
 end
 $function$;

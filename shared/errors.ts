@@ -14,6 +14,7 @@ export const problems = {
   inbox_inactive: { status: 409, title: "The inbox takes part in no messaging now" },
   inbox_not_webhook: { status: 409, title: "The inbox is not a webhook" },
   inbox_not_pulled: { status: 409, title: "The inbox is not a pull queue" },
+  too_many_keys: { status: 409, title: "The principal has as many keys as it may" },
   message_finished: { status: 409, title: "The message has already come to its end" },
   message_id_reused: { status: 409, title: "The sender's message id was used for another message" },
   idempotency_key_reused: { status: 409, title: "The idempotency key was used for another request" },

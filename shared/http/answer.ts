@@ -40,9 +40,9 @@ export function send(
   if (closing) res.setHeader("Connection", "close");
   res.writeHead(status, {
     ...(content !== undefined && { "Content-Type": JSON_TYPE, "Content-Length": Buffer.byteLength(content) }),
+    "Cache-Control": "no-store",
     ...headers,
     "X-Request-Id": requestId,
-    "Cache-Control": "no-store",
   });
   res.end(content);
 }

@@ -28,6 +28,10 @@ export interface Services {
   deliver(signal: AbortSignal): Promise<{ delivered: number; failed: number; deadLettered: number }>;
   /** What is wrong with a webhook's URL: by its form alone, or with the addresses of its name, asked over the network. */
   destinations: { faultByForm(url: string): string | undefined; faultOf(url: string): Promise<string | undefined> };
+  /** A new API key; of its secret only `hash` is to be kept. */
+  makeApiKey(): { keyId: string; key: string; hash: Buffer };
+  /** Resolves when every process acts on what principals and keys have become: each remembers them for a second. */
+  rightsSettle(): Promise<void>;
   /** A new secret to sign with, as its owner gets it and as it is stored. */
   makeSecret(address: string): { secret: string; sealed: Buffer };
   /** Encrypts with the first SECRETS_KEY what was encrypted with another, as long as `mayGoOn` lets it. */
@@ -81,6 +85,8 @@ interface Definition<P, Q, B, A> {
   location?(answer: NoInfer<A>): string;
   /** Takes `Idempotency-Key`: every endpoint that creates something. */
   idempotent?: true;
+  /** The whole answer follows from its `revision`: who has it already (`If-None-Match`) is answered 304. */
+  revalidates?: true;
   /** Problems of its own; those every endpoint can answer go without saying. */
   errors: readonly ProblemCode[];
   runtime?: Partial<Runtime>;

@@ -36,6 +36,12 @@ export function ifMatchOf(header: string | undefined): number[] | undefined {
   });
 }
 
+/** Whether `If-None-Match` (RFC 9110) names this revision, by the weak comparison it asks for. */
+export function knowsRevision(header: string | undefined, revision: number): boolean {
+  const etags = header?.split(",").map((etag) => etag.trim().replace(/^W\//, "")) ?? [];
+  return etags.includes("*") || etags.includes(`"${revision}"`);
+}
+
 /**
  * Reads `Idempotency-Key`.
  * @throws Problem invalid_request when it is empty, longer than 255 characters, or not printable

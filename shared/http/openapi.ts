@@ -22,6 +22,9 @@ const requestId = { "X-Request-Id": header("The caller's when it was a sane one,
 export function problemsOf(endpoint: Endpoint): ProblemCode[] {
   return [
     "invalid_request",
+    ...(endpoint.role === "public"
+      ? []
+      : (["unauthenticated", "forbidden", "rate_limited", "issuer_unavailable"] as const)),
     // Without a declared body too: `{}` is taken there, and what is sent instead is refused for what it is.
     ...(endpoint.method === "GET" ? [] : (["malformed_json", "body_too_large", "unsupported_media_type"] as const)),
     ...(endpoint.idempotent ? (["idempotency_key_reused"] as const) : []),
@@ -52,7 +55,17 @@ export function openapiOf(endpoints: readonly Endpoint[], version: string, rooms
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
     servers: [{ url: "/" }],
-    security: [],
+    components: {
+      securitySchemes: {
+        token: {
+          type: "http",
+          scheme: "bearer",
+          bearerFormat: "JWT",
+          description: "A token (OpenID Connect) of a trusted issuer.",
+        },
+        key: { type: "apiKey", in: "header", name: "X-Cams-Key", description: "An API key." },
+      },
+    },
     tags: Object.entries(rooms).map(([name, description]) => ({ name, description })),
     paths,
   });
@@ -70,6 +83,8 @@ function operationOf(endpoint: Endpoint): ZodOpenApiOperationObject {
     headers["Idempotency-Key"] = header("Makes the call safe to repeat for 24 hours: 1 to 255 characters.").optional();
   if (endpoint.errors.includes("revision_mismatch"))
     headers["If-Match"] = header("Only if the resource is at this revision: its `ETag`.").optional();
+  if (endpoint.revalidates)
+    headers["If-None-Match"] = header("Answer 304 if the resource is still at this revision: its `ETag`.").optional();
   const requestParams = {
     ...(params && { path: params }),
     ...(query && { query }),
@@ -81,6 +96,7 @@ function operationOf(endpoint: Endpoint): ZodOpenApiOperationObject {
     ...(endpoint.description && { description: endpoint.description }),
     tags: [roomOf(endpoint)],
     "x-role": endpoint.role,
+    security: endpoint.role === "public" ? [] : [{ token: [] }, { key: [] }],
     requestParams,
     ...(body && { requestBody: { required: !accepts(body, {}), content: { "application/json": { schema: body } } } }),
     responses: {
@@ -91,6 +107,12 @@ function operationOf(endpoint: Endpoint): ZodOpenApiOperationObject {
           content: { [endpoint.contentType?.split(";")[0] ?? "application/json"]: { schema: returns } },
         }),
       },
+      ...(endpoint.revalidates && {
+        "304": {
+          description: "It is still as the `ETag` of `If-None-Match` says.",
+          headers: z.object(answerHeaders(endpoint)),
+        },
+      }),
       ...refusals(problemsOf(endpoint)),
     },
   };
@@ -119,7 +141,8 @@ function refusals(codes: readonly ProblemCode[]): Record<string, object> {
           description: group.map((code) => `\`${code}\`: ${problems[code].title}.`).join("\n"),
           headers: z.object({
             ...requestId,
-            ...(status === 503 && { "Retry-After": header("Seconds after which to try again.") }),
+            ...(status === 401 && { "WWW-Authenticate": header("`Bearer`: how to say who calls.") }),
+            ...((status === 429 || status === 503) && { "Retry-After": header("Seconds after which to try again.") }),
           }),
           content: { "application/problem+json": { schema: Problem } },
         },

@@ -1,14 +1,15 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { isDeepStrictEqual } from "node:util";
 import type { Gate } from "../auth/gate.ts";
 import type { Hints } from "../db/hints.ts";
-import { Problem, type ProblemCode } from "../errors.ts";
+import { forbidden, Problem, type ProblemCode } from "../errors.ts";
 import { currentContext, type RequestContext, runWithContext } from "../logging/context.ts";
 import type { Repository } from "../repository/index.ts";
 import type { Caller } from "../rules/access.ts";
 import { type Answer, answerOf, kept, problemOf, send } from "./answer.ts";
 import type { Call, Endpoint, Services } from "./endpoint.ts";
-import { idempotencyKeyOf, ifMatchOf, requestIdOf, traceOf, traceparentOf } from "./headers.ts";
+import { idempotencyKeyOf, ifMatchOf, knowsRevision, requestIdOf, traceOf, traceparentOf } from "./headers.ts";
 import { type Body, parseRequest, readBody } from "./request.ts";
 import { createRouter, type Match } from "./route.ts";
 import type { Traffic, Visit } from "./traffic.ts";
@@ -138,7 +139,9 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
       wait: (topic, seconds, attempt) =>
         seconds === 0
           ? attempt()
-          : traffic.whileWaiting(() => serving.hints.waitFor(topic, seconds, visit.signal, attempt)),
+          : traffic.whileWaiting(() =>
+              serving.hints.waitFor(topic, seconds, visit.signal, stillAdmitted(endpoint, req, caller, attempt)),
+            ),
       replayed() {
         headers["Idempotent-Replayed"] = "true";
       },
@@ -148,7 +151,25 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
     if (endpoint.location) headers.Location = endpoint.location(body);
     const revision = (body as { revision?: unknown } | undefined)?.revision;
     if (Number.isInteger(revision)) headers.ETag = `"${revision}"`;
+    if (endpoint.revalidates) {
+      headers["Cache-Control"] = "private, no-cache";
+      if (knowsRevision(req.headers["if-none-match"], revision as number))
+        return { status: 304, headers, body: undefined };
+    }
     return { status: endpoint.status, headers, body };
+  }
+
+  /** Who waits may lose its rights meanwhile: each further attempt asks again who calls. */
+  function stillAdmitted<T>(endpoint: Endpoint, req: IncomingMessage, caller: Caller, attempt: () => Promise<T>) {
+    let first = true;
+    return async () => {
+      if (!first) {
+        const now = await serving.gate.admit(req, endpoint.role, serving.repo.principals);
+        if (!isDeepStrictEqual(now, caller)) throw forbidden("What you may do has changed: call again.");
+      }
+      first = false;
+      return attempt();
+    };
   }
 
   /** Runs a creating call at most once for a key; its answer is kept by the transaction that created. */

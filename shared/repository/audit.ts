@@ -1,3 +1,117 @@
-export function audit(_context: unknown) {
-  return {};
+import { z } from "zod";
+import { and, type Sql, sql } from "../db/sql.ts";
+import { type Caller, isUnbound, teamOf } from "../rules/access.ts";
+import { readCursor, toPage } from "../rules/cursors.ts";
+import type { AuditEntry, AuditFilter } from "../schemas/audit.ts";
+import { Timestamp } from "../schemas/common.ts";
+import type { Context } from "./index.ts";
+
+type Row = Record<string, unknown>;
+
+const Recorded = z.object({
+  sequence: z.int(),
+  at: Timestamp,
+  hash: z.string(),
+  entry: z.looseObject({ before: z.custom<Row | null>(), after: z.custom<Row | null>() }),
+});
+const Verified = z.object({
+  checked: z.int(),
+  brokenAt: z.int().optional(),
+  sequence: z.int().optional(),
+  hash: z.string().optional(),
+});
+const Cursor = z.tuple([z.int()]);
+
+/** A million entries take about 5 s. */
+const LONG = { statementTimeoutSeconds: 240 };
+
+/** The record of every decision; its entries are made by triggers alone. */
+export function audit({ db, caller, transaction }: Context) {
+  return {
+    /** Newest first; of an operator only what concerns its team's things. */
+    async list(filter: z.output<typeof AuditFilter>) {
+      const before = readCursor(Cursor, filter.pageToken);
+      const rows = await db.many(
+        "audit.list",
+        Recorded,
+        sql`
+          select a.sequence, a.at, encode(a.hash, 'hex') as hash, a.entry
+          from cams.audit_log a
+          where ${and([
+            filter.resourceType !== undefined && sql`a.resource_type = ${filter.resourceType}`,
+            filter.resourceId !== undefined && sql`a.resource_id = ${filter.resourceId}`,
+            filter.actor !== undefined && sql`a.actor = ${filter.actor}`,
+            filter.action !== undefined && sql`a.action = ${filter.action}`,
+            filter.after !== undefined && sql`a.at >= ${filter.after}::timestamptz`,
+            filter.before !== undefined && sql`a.at < ${filter.before}::timestamptz`,
+            before && sql`a.sequence < ${before[0]}`,
+            entryIsVisible(caller),
+          ])}
+          order by a.sequence desc
+          limit ${filter.pageSize + 1}`,
+      );
+      const { items, ...next } = toPage(rows, filter.pageSize, (row) => [row.sequence]);
+      return { items: items.map(toEntry), ...next };
+    },
+
+    /** Looks at the whole chain, in one snapshot, and names the first place at which it does not hold. */
+    async verify() {
+      return transaction(
+        (_, { db }) =>
+          db.one(
+            "audit.verify",
+            Verified,
+            sql`
+              with chain as (
+                select a.sequence, a.hash, coalesce(lag(a.sequence) over w, 0) + 1 as expected,
+                  cams.audit_hash(coalesce(lag(a.hash) over w, decode(repeat('00', 32), 'hex')), a.sequence, a.at, a.entry)
+                    as computed
+                from cams.audit_log a
+                window w as (order by a.sequence)
+              ), seen as (
+                select count(*) as checked, coalesce(max(sequence), 0) as last,
+                  min(case when sequence <> expected then least(sequence, expected)
+                    when hash is distinct from computed then sequence end) as broken
+                from chain
+              )
+              select seen.checked, head.sequence, encode(head.hash, 'hex') as hash,
+                coalesce(seen.broken, case
+                  -- More than the head knows of, or less.
+                  when head.sequence is distinct from seen.last then least(head.sequence, seen.last) + 1
+                  when head.hash is distinct from (
+                    select a.hash from cams.audit_log a where a.sequence = seen.last
+                    union all
+                    select decode(repeat('00', 32), 'hex') where seen.last = 0
+                  ) then seen.last
+                end) as "brokenAt"
+              from seen left join cams.audit_head head on true`,
+          ),
+        LONG,
+      );
+    },
+  };
+}
+
+/** Condition on an entry `a`: it concerns what the caller's team owns, or owned until then. */
+function entryIsVisible(caller: Caller): Sql | undefined {
+  if (isUnbound(caller)) return undefined;
+  const team = teamOf(caller);
+  return sql`(a.owner_team = ${team} or a.entry -> 'before' ->> 'owner_team' = ${team})`;
+}
+
+function toEntry({ entry, ...row }: z.output<typeof Recorded>): z.output<typeof AuditEntry> {
+  const { before, after, ...rest } = entry;
+  const states = { ...(before && { before: inWords(before) }), ...(after && { after: inWords(after) }) };
+  const told = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null));
+  return { ...row, ...told, ...states } as z.output<typeof AuditEntry>;
+}
+
+/** A row in the words of the API: columns without a value are left out. */
+function inWords(row: Row): Row {
+  const named = (column: string) => column.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+  return Object.fromEntries(
+    Object.entries(row)
+      .filter(([, value]) => value !== null)
+      .map(([column, value]) => [named(column), value]),
+  );
 }

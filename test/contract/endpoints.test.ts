@@ -25,7 +25,7 @@ describe.each(named(endpoints))("%s", (_, endpoint) => {
     const before = await tablesOf(service);
     const { status, headers, body } = await perform(kit, endpoint, call);
     expect(status, JSON.stringify(body)).toBe(endpoint.status);
-    expect(headers.get("cache-control")).toBe("no-store");
+    expect(headers.get("cache-control")).toBe(endpoint.revalidates ? "private, no-cache" : "no-store");
     expect(headers.get("content-type")).toBe(
       endpoint.returns ? (endpoint.contentType ?? "application/json; charset=utf-8") : null,
     );

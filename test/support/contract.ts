@@ -26,7 +26,8 @@ export function checkAnswer(method: string, path: string, answer: Answer): void 
   const responses = `api#/paths/${pointerPart(endpoint.path)}/${endpoint.method.toLowerCase()}/responses`;
   const type =
     answer.status >= 400 ? "application/problem+json" : (endpoint.contentType?.split(";")[0] ?? "application/json");
-  if (answer.status === 204) return;
+  if (answer.status === 304) expect(endpoint.revalidates, `${endpoint.name} answers 304`).toBe(true);
+  if (answer.status === 204 || answer.status === 304) return;
   const validate = ajv.getSchema(`${responses}/${answer.status}/content/${pointerPart(type)}/schema`);
   expect(validate, `${endpoint.name} documents ${answer.status} as ${type}`).toBeDefined();
   expect(validate?.(answer.body), `${endpoint.name} ${answer.status}: ${ajv.errorsText(validate?.errors)}`).toBe(true);

@@ -19,6 +19,23 @@ export function makerFor(service: Service) {
       return created("/v1/agent-inboxes", { ...defaults, ...fields }, 201);
     },
 
+    /** Registers a principal, an agent that speaks for nobody unless told otherwise; without the service's wait. */
+    async principal(fields: Fields = {}) {
+      const { principalId = `principal-${randomUUID().slice(0, 8)}@corp.example`, ...given } = fields;
+      const body = { role: "agent", addresses: [], ...given };
+      await service.sql(
+        `insert into cams.principals (principal_id, role, team, addresses, created_at, updated_at, updated_by)
+         values ($1, $2, $3, $4, now(), now(), 'test')`,
+        [principalId, body.role, fields.team, body.addresses],
+      );
+      return { principalId: principalId as string, ...body };
+    },
+
+    /** Gives a principal a key. */
+    async key(principalId: string, fields: Fields = {}) {
+      return created(`/v1/principals/${encodeURIComponent(principalId)}/keys`, fields, 201);
+    },
+
     /** Sends a message, to a new inbox unless told otherwise. */
     async message(fields: Fields = {}) {
       const recipientAddress = fields.recipientAddress ?? (await make.inbox()).aiAgentAddress;

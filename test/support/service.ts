@@ -63,9 +63,14 @@ export function useService(env: Record<string, string> = {}): Service {
     holder.service = await startService(env);
   });
   beforeEach(async () => {
+    // As a replica does it, without triggers: what is deleted here is no decision of anybody's.
     await holder.service?.sql(`
+      begin; set local session_replication_role = replica;
       delete from cams.messages; delete from cams.message_archive; delete from cams.message_keys;
-      delete from cams.idempotency_keys; delete from cams.health_transitions; delete from cams.agent_inboxes`);
+      delete from cams.idempotency_keys; delete from cams.health_transitions; delete from cams.webhook_secrets;
+      delete from cams.agent_inboxes; delete from cams.api_keys; delete from cams.principals; delete from cams.audit_log;
+      update cams.audit_head set sequence = 0, hash = decode(repeat('00', 32), 'hex');
+      commit`);
   });
   afterAll(async () => {
     await holder.service?.close();

@@ -1,14 +1,16 @@
 import type { Endpoint } from "../../../shared/http/endpoint.ts";
+import { audit } from "./audit.ts";
 import type { EndpointCases, RoomCases } from "./case.ts";
 import { health } from "./health.ts";
 import { inboxes } from "./inboxes.ts";
 import { messages } from "./messages.ts";
+import { principals } from "./principals.ts";
 import { system } from "./system.ts";
 
 export { type Call, type Case, type Kit, kitFor, pathOf, perform } from "./case.ts";
 
 /** How every endpoint is called, by its name. */
-export const cases: RoomCases = { ...inboxes, ...messages, ...health, ...system };
+export const cases: RoomCases = { ...inboxes, ...messages, ...health, ...audit, ...principals, ...system };
 
 export function casesOf({ name }: Endpoint): EndpointCases {
   const found = cases[name];
