@@ -93,6 +93,11 @@ export function forbidden(detail: string): Problem {
   return new Problem("forbidden", detail);
 }
 
+/** The refusal of a principal that is not registered. */
+export function principalNotFound(id: string): Problem {
+  return new Problem("principal_not_found", `There is no principal ${id}.`);
+}
+
 /** The refusal of an address at which nothing is registered. */
 export function inboxNotFound(address: string): Problem {
   return new Problem("inbox_not_found", `No inbox is registered at ${address}.`);

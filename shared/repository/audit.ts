@@ -12,7 +12,7 @@ const Recorded = z.object({
   sequence: z.int(),
   at: Timestamp,
   hash: z.string(),
-  entry: z.looseObject({ before: z.custom<Row | null>(), after: z.custom<Row | null>() }),
+  entry: z.looseObject({ before: z.custom<Row | null>().optional(), after: z.custom<Row | null>().optional() }),
 });
 const Verified = z.object({
   checked: z.int(),
@@ -82,7 +82,7 @@ export function audit({ db, caller, transaction }: Context) {
                     select a.hash from cams.audit_log a where a.sequence = seen.last
                     union all
                     select decode(repeat('00', 32), 'hex') where seen.last = 0
-                  ) then seen.last
+                  ) then greatest(seen.last, 1)
                 end) as "brokenAt"
               from seen left join cams.audit_head head on true`,
           ),

@@ -1,9 +1,8 @@
 import { z } from "zod";
 import { sql } from "../db/sql.ts";
-import { Problem } from "../errors.ts";
+import { Problem, principalNotFound } from "../errors.ts";
 import { ApiKey, type ApiKeyToCreate } from "../schemas/principal.ts";
 import type { Context } from "./index.ts";
-import { noPrincipal } from "./principals.ts";
 
 /** Most keys of a principal: enough to give each of its agents one, and one answer shows them all. */
 const MOST_KEYS = 100;
@@ -67,7 +66,7 @@ export function principalKeys({ db, now, caller, transaction }: Context) {
         set updated_at = ${now}, updated_by = ${caller.principal}, revision = p.revision + 1
         where p.principal_id = ${id}
         returning (select count(*) from cams.api_keys k where k.principal_id = p.principal_id) as keys`,
-      noPrincipal(id),
+      () => principalNotFound(id),
     );
   }
 }

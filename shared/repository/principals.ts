@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { and, type Sql, sql } from "../db/sql.ts";
-import { Problem } from "../errors.ts";
+import { Problem, principalNotFound } from "../errors.ts";
 import { readCursor, toPage } from "../rules/cursors.ts";
 import { Timestamp } from "../schemas/common.ts";
 import {
@@ -105,7 +105,7 @@ export function principals(context: Context) {
           ), '[]') as keys
           from cams.principals p
           where p.principal_id = ${id}`,
-        noPrincipal(id),
+        () => principalNotFound(id),
       );
     },
 
@@ -146,8 +146,4 @@ export function principals(context: Context) {
       });
     },
   };
-}
-
-export function noPrincipal(id: string): () => Problem {
-  return () => new Problem("principal_not_found", `There is no principal ${id}.`);
 }

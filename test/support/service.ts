@@ -69,7 +69,8 @@ export function useService(env: Record<string, string> = {}): Service {
       delete from cams.messages; delete from cams.message_archive; delete from cams.message_keys;
       delete from cams.idempotency_keys; delete from cams.health_transitions; delete from cams.webhook_secrets;
       delete from cams.agent_inboxes; delete from cams.api_keys; delete from cams.principals; delete from cams.audit_log;
-      update cams.audit_head set sequence = 0, hash = decode(repeat('00', 32), 'hex');
+      delete from cams.audit_head;
+      insert into cams.audit_head (sequence, hash) values (0, decode(repeat('00', 32), 'hex'));
       commit`);
   });
   afterAll(async () => {
