@@ -2,7 +2,7 @@ import { createHash, randomBytes, randomUUIDv7 } from "node:crypto";
 import type { Server } from "node:http";
 import net from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { createGate } from "../shared/auth/gate.ts";
+import { createGate, type Gate } from "../shared/auth/gate.ts";
 import type { Config } from "../shared/config.ts";
 import { createDatabase } from "../shared/db/database.ts";
 import { createHints, type Hints } from "../shared/db/hints.ts";
@@ -36,7 +36,8 @@ const GRACE_MS = 8_000;
 export interface App {
   repo: Repository;
   log: Logger;
-  serve(endpoints: readonly Endpoint[]): RequestHandler;
+  /** `gate` takes the place of the configured one: for whoever has no need of a credential. */
+  serve(endpoints: readonly Endpoint[], gate?: Gate): RequestHandler;
   migrate(): Promise<{ applied: string[]; version: string }>;
   /** Stops accepting, ends waiting requests, lets the others finish, closes the database. */
   close(server?: Server): Promise<void>;
@@ -77,13 +78,13 @@ export async function compose(config: Config): Promise<App> {
   return {
     repo,
     log,
-    serve: (endpoints) =>
+    serve: (endpoints, other = gate) =>
       serve(endpoints, {
         repo,
         hints,
         services,
         traffic,
-        gate,
+        gate: other,
         platformTimeoutSeconds: config.CLOUD_RUN_TIMEOUT_SECONDS,
       }),
     migrate: services.migrate,

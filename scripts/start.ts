@@ -3,13 +3,13 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { http } from "@google-cloud/functions-framework";
 import { getTestServer } from "@google-cloud/functions-framework/testing";
-import { Cron } from "croner";
 import { type App, compose } from "../functions/compose.ts";
 import { endpoints } from "../functions/index.ts";
 import { readConfig } from "../shared/config.ts";
 import { takeOver } from "../shared/http/takeover.ts";
 import { listen, portTaken } from "./listen.ts";
 import { type EmbeddedPostgres, startPostgres } from "./postgres.ts";
+import { startScheduler } from "./scheduler.ts";
 
 const HOST = "127.0.0.1";
 const root = resolve(import.meta.dirname, "..");
@@ -58,32 +58,11 @@ async function main(): Promise<void> {
     server.current = getTestServer("cams");
     takeOver(server.current, handler);
     const url = await listen(server.current, HOST, port);
-    schedule(url, app);
+    startScheduler(app);
     console.log(welcome(url));
   } catch (error) {
     console.error(lineOf(error));
     await end(1);
-  }
-}
-
-/** Calls each scheduled function now and by its own cron expression, as Cloud Scheduler would. */
-function schedule(url: string, app: App): void {
-  for (const { name, path, runtime } of endpoints) {
-    if (!runtime.schedule) continue;
-    const call = async () => {
-      const response = await fetch(`${url}${path}`, { method: "POST" }).catch((error: Error) => error);
-      if (response instanceof Error || !response.ok) app.log.warning("scheduled call failed", { job: name });
-    };
-    // Never beside itself: what comes due meanwhile starts when the call before it has ended.
-    let last = call();
-    let waiting = false;
-    new Cron(runtime.schedule, { timezone: "UTC", unref: true }, async () => {
-      if (waiting) return;
-      waiting = true;
-      await last;
-      waiting = false;
-      last = call();
-    });
   }
 }
 

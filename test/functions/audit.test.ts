@@ -59,8 +59,8 @@ describe("an entry", () => {
       "api_key created",
       "api_key deleted",
       "api_key created",
-      "api_key deleted",
       "principal deleted",
+      "api_key deleted",
     ]);
     expect(new Set((await entries()).map(({ actor }: { actor: string }) => actor))).toEqual(new Set(["local"]));
   });
