@@ -9,12 +9,22 @@ const list = () =>
     .default("")
     .transform((text) => text.split(",").flatMap((entry) => entry.trim() || []));
 
-/** `issuer` or `issuer=keys`: both https, or http to this machine. */
+/** `issuer` or `issuer=keys`: both https, or http to this machine; `|` parts an issuer from its subjects in our ids. */
 function isIssuer(entry: string): boolean {
   return (
     entry.split("=").length <= 2 &&
+    !entry.includes("|") &&
     entry.split("=").every((url) => /^(https:|http:\/\/(127\.0\.0\.1|localhost)[:/])/.test(url) && URL.canParse(url))
   );
+}
+
+/** What an issuer's subjects are called by: two that differ in the scheme alone would speak for one another. */
+function withoutScheme(entry: string): string {
+  return entry.replace(/=.*/, "").replace(/^https?:\/\//, "");
+}
+
+function areDistinct(values: readonly string[]): boolean {
+  return new Set(values).size === values.length;
 }
 
 /** Every environment variable the service reads. `docs/configuration.md` and `.env.example` derive from it. */
@@ -68,6 +78,7 @@ export const environment = z.object({
     ),
   AUTH_ISSUERS: list()
     .refine((issuers) => issuers.every(isIssuer), "must be https URLs (http on loopback), as issuer or issuer=keys")
+    .refine((issuers) => areDistinct(issuers.map(withoutScheme)), "must name each issuer once")
     .describe(
       "Issuers whose tokens (OpenID Connect) are taken. `issuer=URL` names the URL of its keys; without, it is discovered.",
     ),

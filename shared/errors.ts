@@ -88,6 +88,11 @@ export function destinationRefused(fault: string): Problem {
   });
 }
 
+/** The refusal of a caller of whom it is not known who it is; the detail repeats nothing of a credential. */
+export function unauthenticated(detail: string): Problem {
+  return new Problem("unauthenticated", detail);
+}
+
 /** The refusal of a caller who may not do this, though it is known who it is. */
 export function forbidden(detail: string): Problem {
   return new Problem("forbidden", detail);

@@ -20,7 +20,7 @@ const arrows: { from: RegExp; project: RegExp; packages: RegExp }[] = [
   {
     from: /^shared\/auth\//,
     project: /^shared\/(auth|rules|schemas)\/|^shared\/(errors|config)\.ts$/,
-    packages: /^(node:(crypto|http)|jose|lru-cache|rate-limiter-flexible)$/,
+    packages: /^(node:(crypto|http)|jose(\/[\w/]+)?|lru-cache|rate-limiter-flexible(\/lib\/RateLimiterMemory\.js)?)$/,
   },
   {
     from: /^shared\/repository\//,

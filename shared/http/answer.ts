@@ -22,6 +22,8 @@ export function problemOf(error: unknown): Problem {
 export function answerOf(problem: Problem, requestId: string): Answer {
   const headers: Record<string, string> = { "Content-Type": "application/problem+json" };
   if (problem.retryAfterSeconds !== undefined) headers["Retry-After"] = String(problem.retryAfterSeconds);
+  // With every 401, says RFC 9110, 11.6.1.
+  if (problem.status === 401) headers["WWW-Authenticate"] = 'Bearer realm="cams"';
   if (problem.allow) headers.Allow = problem.allow.join(", ");
   // The rest of a body that is not read to its end cannot be told from a next request.
   if (problem.code === "body_too_large") headers.Connection = "close";
