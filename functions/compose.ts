@@ -1,8 +1,10 @@
-import { createHash, randomBytes, randomUUIDv7 } from "node:crypto";
+import { randomUUIDv7 } from "node:crypto";
 import type { Server } from "node:http";
 import net from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import { makeApiKey } from "../shared/auth/api-keys.ts";
 import { createGate, type Gate } from "../shared/auth/gate.ts";
+import { CACHE_MS } from "../shared/auth/lookups.ts";
 import type { Config } from "../shared/config.ts";
 import { createDatabase } from "../shared/db/database.ts";
 import { createHints, type Hints } from "../shared/db/hints.ts";
@@ -22,12 +24,6 @@ import { createVault } from "../shared/outbound/vault.ts";
 import { createWebhooks } from "../shared/outbound/webhooks.ts";
 import { constraints, createRepository, type Repository } from "../shared/repository/index.ts";
 import { DELIVERIES } from "../shared/rules/topics.ts";
-
-const CACHE_MS = 1000;
-function makeApiKey(keyId: string) {
-  const secret = randomBytes(32).toString("base64url");
-  return { keyId, key: `cams_${keyId}_${secret}`, hash: createHash("sha256").update(secret).digest() };
-}
 
 /** Cloud Run gives 10 s from SIGTERM to SIGKILL; the pool needs some of it to close. */
 const GRACE_MS = 8_000;
@@ -65,8 +61,12 @@ export async function compose(config: Config): Promise<App> {
     metrics,
     migrate: () => migrate(client()),
     retentionDays: config.RETENTION_DAYS,
-    makeApiKey: () => makeApiKey(randomUUIDv7()),
-    rightsSettle: () => delay(CACHE_MS),
+    makeApiKey() {
+      const keyId = randomUUIDv7();
+      return { keyId, ...makeApiKey(keyId) };
+    },
+    // A little more: a timer may be early.
+    rightsSettle: () => delay(CACHE_MS + 20),
     ...outbound.services,
   };
   metrics.beforeRender(() => {
