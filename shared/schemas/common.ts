@@ -37,6 +37,9 @@ export const AiAgentAddress = z
     example: "sales@corp.example",
   });
 
+/** Whether an address is none of the system's own. */
+export const notReserved = (address: string) => address !== "cams";
+
 /** A time as the API writes it: RFC 3339, UTC, milliseconds. */
 export const Timestamp = z.iso.datetime({ precision: 3 }).meta({
   id: "Timestamp",

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { AiAgentAddress, Page, pageOf, prose, Timestamp, text } from "./common.ts";
+import { AiAgentAddress, notReserved, Page, pageOf, prose, Timestamp, text } from "./common.ts";
 
 export const DestinationType = z.enum(["GCP_PUBSUB_TOPIC", "HTTP_ENDPOINT", "PULL_QUEUE"]).meta({
   id: "InboxDestinationType",
@@ -39,7 +39,7 @@ export const InboxPath = z.strictObject({ aiAgentAddress: AiAgentAddress });
 /** What registers an inbox. */
 export const InboxRegistration = z
   .strictObject({
-    aiAgentAddress: AiAgentAddress.refine((address) => address !== "cams", "is reserved for the system"),
+    aiAgentAddress: AiAgentAddress.refine(notReserved, "is reserved for the system"),
     inboxDestinationType: DestinationType,
     inboxName: text(1024)
       .optional()

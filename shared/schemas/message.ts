@@ -2,6 +2,7 @@ import { z } from "zod";
 import {
   AiAgentAddress,
   JsonObject,
+  notReserved,
   Page,
   ProblemItem,
   pageOf,
@@ -43,7 +44,7 @@ const metadata = z.preprocess(
 
 const sent = {
   recipientAddress: AiAgentAddress,
-  senderAddress: AiAgentAddress,
+  senderAddress: AiAgentAddress.refine(notReserved, "is reserved for the system"),
   messageType: text(255),
   payload,
   metadata: metadata.optional(),

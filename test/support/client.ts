@@ -25,14 +25,19 @@ export interface Http {
   ): Promise<Answer>;
 }
 
-export function client(url: string): Http {
+/** `sent` goes with every request that does not say otherwise. */
+export function client(url: string, sent: Headers_ = {}): Http {
   async function raw(
     method: string,
     path: string,
     body: string | Uint8Array<ArrayBuffer> | undefined,
     headers: Headers_ = {},
   ) {
-    const response = await fetch(url + path, { method, headers, ...(body !== undefined && { body }) });
+    const response = await fetch(url + path, {
+      method,
+      headers: { ...sent, ...headers },
+      ...(body !== undefined && { body }),
+    });
     const text = await response.text();
     const isJson = /json/.test(response.headers.get("content-type") ?? "");
     const answer = { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };

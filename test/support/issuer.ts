@@ -39,8 +39,8 @@ export async function keyPair(algorithm = "ES256"): Promise<jose.GenerateKeyPair
   return jose.generateKeyPair(algorithm, { extractable: true });
 }
 
-/** Starts an issuer, until the test ends. */
-export async function startIssuer(): Promise<FakeIssuer> {
+/** Starts an issuer, until the test ends, or what else tells it to. */
+export async function startIssuer(atEnd: (down: () => Promise<void>) => void = onTestFinished): Promise<FakeIssuer> {
   const requests: string[] = [];
   const others = new Map<string, (res: ServerResponse) => void>();
   let alg = "ES256";
@@ -70,7 +70,7 @@ export async function startIssuer(): Promise<FakeIssuer> {
     await once(server, "close");
   };
   const port = await listen(0);
-  onTestFinished(down);
+  atEnd(down);
 
   const issuer: FakeIssuer = {
     url: `http://127.0.0.1:${port}`,

@@ -57,10 +57,13 @@ export async function startService(env: Record<string, string> = {}, database?: 
 }
 
 /** A service for every test of this file; rows are deleted before each. */
-export function useService(env: Record<string, string> = {}): Service {
+export function useService(
+  env: Record<string, string> | (() => Record<string, string>) = {},
+  dress: (service: Service) => Service = (service) => service,
+): Service {
   const holder: { service?: Service } = {};
   beforeAll(async () => {
-    holder.service = await startService(env);
+    holder.service = dress(await startService(typeof env === "function" ? env() : env));
   });
   beforeEach(async () => {
     // As a replica does it, without triggers: what is deleted here is no decision of anybody's.

@@ -53,8 +53,8 @@ export const inboxes: RoomCases = {
     errors: { inbox_not_found: async () => ({ params: nowhere }) },
   },
   "inboxes-update": {
-    success: async (kit) => ({
-      params: await registered(kit),
+    success: async ({ make }) => ({
+      params: { aiAgentAddress: (await make.inbox({ ownerTeam: "sales" })).aiAgentAddress },
       body: { status: "INACTIVE", description: null, ownerTeam: "sales", heartbeatIntervalSeconds: 10 },
     }),
     errors: {

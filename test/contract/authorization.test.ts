@@ -1,0 +1,178 @@
+import * as jose from "jose";
+import { describe, expect, test } from "vitest";
+import { endpoints } from "../../functions/index.ts";
+import type { Endpoint } from "../../shared/http/endpoint.ts";
+import { type CallerName, useGuardedService } from "../support/callers.ts";
+import { type Call, casesOf, kitFor, perform } from "../support/cases/index.ts";
+import type { Answer } from "../support/client.ts";
+import { keyPair, part, stripped } from "../support/issuer.ts";
+import publicEndpoints from "./public-endpoints.json" with { type: "json" };
+import { tablesOf } from "./tables.ts";
+
+const guarded = useGuardedService();
+const { service } = guarded;
+const kit = kitFor(service);
+
+const named = (chosen: readonly Endpoint[]) => chosen.map((endpoint) => [endpoint.name, endpoint] as const);
+const closed = endpoints.filter(({ role }) => role !== "public");
+
+type Headers_ = Record<string, string>;
+const NOBODY: Headers_ = { "x-cams-key": "" };
+
+/** As a client without the administrator's key would: an empty header is none to `fetch`, so it is taken out. */
+async function call(endpoint: Endpoint, given: Call, headers: Headers_): Promise<Answer> {
+  const { "x-cams-key": key = "", ...others } = headers;
+  if (key) return perform(kit, endpoint, given, headers);
+  return perform({ ...kit, service: { ...service, raw: bare } }, endpoint, given, others);
+}
+
+async function bare(method: string, path: string, body: Parameters<typeof service.raw>[2], headers: Headers_ = {}) {
+  const response = await fetch(service.url + path, { method, headers, ...(body !== undefined && { body }) });
+  const text = await response.text();
+  const isJson = /json/.test(response.headers.get("content-type") ?? "");
+  return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
+}
+
+const bearer = (token: string): Headers_ => ({ authorization: `Bearer ${token}` });
+
+/** Credentials that prove nothing: nobody gets in with one of them. */
+const invalid: Record<string, () => Promise<Headers_>> = {
+  "no credential": async () => NOBODY,
+  "an expired token": async () => bearer(await guarded.issuer.mint({ exp: Math.floor(Date.now() / 1000) - 60 })),
+  "a token for another audience": async () => bearer(await guarded.issuer.mint({ aud: "https://other.example" })),
+  "a token of another issuer": async () => bearer(await guarded.issuer.mint({ iss: "https://other.example" })),
+  "a token signed with another key": async () =>
+    bearer(await guarded.issuer.mint({}, { key: (await keyPair()).privateKey })),
+  "a token with alg none": async () => {
+    const [, claims] = (await guarded.issuer.mint()).split(".");
+    return bearer(`${part({ alg: "none" })}.${claims}.`);
+  },
+  "a token whose secret is the public key": async () => {
+    const [, claims] = (await guarded.issuer.mint()).split(".");
+    const secret = new TextEncoder().encode(await jose.exportSPKI(guarded.issuer.publicKey()));
+    const payload = jose.decodeJwt(`e30.${claims}.x`);
+    return bearer(await new jose.SignJWT(payload).setProtectedHeader({ alg: "HS256", kid: "key-1" }).sign(secret));
+  },
+  "a forged token as Cloud Run hands it on": async () => bearer(stripped({ email: "admin@project.example" })),
+  "the same in the other header": async () => ({ "x-serverless-authorization": `Bearer ${stripped()}` }),
+  "the gateway's header from a stranger": async () => ({
+    "x-forwarded-authorization": `Bearer ${await guarded.issuer.mint()}`,
+    "x-apigateway-api-userinfo": part({ email: "admin@project.example" }),
+  }),
+  "a token and a key": async () => ({ ...guarded.key("admin"), ...(await guarded.systemToken()) }),
+  "a key with another secret": async () => ({
+    "x-cams-key": guarded.key("admin")["x-cams-key"]?.replace(/.$/, "-") ?? "",
+  }),
+  "a key that nobody has": async () => ({
+    "x-cams-key": `cams_00000000-0000-7000-8000-0000000000ff_${"A".repeat(43)}`,
+  }),
+  "something that is no key": async () => ({ "x-cams-key": "secret" }),
+  "a name and a password": async () => ({ authorization: "Basic YWRtaW46YWRtaW4=" }),
+};
+
+/** Who has too low a role, or one that stands apart. */
+const tooLow: Record<Endpoint["role"], CallerName[]> = {
+  public: [],
+  agent: [],
+  operator: ["agent", "foreignAgent"],
+  admin: ["agent", "operator"],
+  system: ["agent", "operator", "admin"],
+};
+
+/**
+ * Endpoints that a stranger of the right role may call too, each with what it then finds. Any other answers 403 or 404
+ * and changes nothing.
+ */
+const strangers: Record<string, (answer: Answer) => void> = {
+  "inboxes-list": ({ body }) => {
+    expect(body.items.length).toBeGreaterThan(0);
+    for (const inbox of body.items) expect(inbox).not.toHaveProperty("inboxName");
+  },
+  "inboxes-get": ({ body }) => {
+    for (const hidden of ["inboxName", "pendingMessages", "statusReason"]) expect(body).not.toHaveProperty(hidden);
+  },
+  "messages-list": ({ body }) => expect(body).toEqual({ items: [] }),
+  "messages-send-batch": ({ body }) => {
+    for (const { problem } of body.results) expect(problem.code).toBe("forbidden");
+  },
+  "health-report-batch": ({ body }) => {
+    for (const { problem } of body.results) expect(["forbidden", "inbox_not_found"]).toContain(problem.code);
+  },
+  "audit-list": ({ body }) => expect(body).toEqual({ items: [] }),
+  // Counts of the whole, without a name in them.
+  "system-metrics": ({ body }) => expect(body).not.toContain("@"),
+};
+
+async function right(role: Endpoint["role"]): Promise<Headers_> {
+  if (role === "public") return NOBODY;
+  return role === "system" ? guarded.systemToken() : guarded.key(role);
+}
+
+test("nobody but these endpoints is open to everybody", () => {
+  const open = endpoints.filter(({ role }) => role === "public").map(({ name }) => name);
+  expect(open.toSorted()).toEqual(publicEndpoints.toSorted());
+});
+
+test("every exception for strangers is of an endpoint that there is", () => {
+  const names = endpoints.map(({ name }) => name);
+  expect(Object.keys(strangers).filter((name) => !names.includes(name))).toEqual([]);
+});
+
+describe.each(named(closed))("%s", (_, endpoint) => {
+  test(`401 with each of ${Object.keys(invalid).length} credentials that prove nothing, changing nothing`, async () => {
+    const given = await casesOf(endpoint).success(kit);
+    const before = await tablesOf(service);
+    for (const [name, credential] of Object.entries(invalid)) {
+      const answer = await call(endpoint, given, await credential());
+      expect(answer, name).toMatchObject({ status: 401, body: { code: "unauthenticated" } });
+      expect(answer.headers.get("www-authenticate"), name).toBe('Bearer realm="cams"');
+    }
+    expect(await tablesOf(service)).toEqual(before);
+  });
+
+  test("403 for somebody who is not registered, and for a role too low or apart, changing nothing", async () => {
+    const given = await casesOf(endpoint).success(kit);
+    const before = await tablesOf(service);
+    const refused = [
+      bearer(await guarded.issuer.mint({ sub: "stranger" })),
+      ...tooLow[endpoint.role].map(guarded.key),
+      ...(endpoint.role === "system" ? [] : [await guarded.systemToken()]),
+    ];
+    for (const headers of refused)
+      expect(await call(endpoint, given, headers)).toMatchObject({ status: 403, body: { code: "forbidden" } });
+    expect(await tablesOf(service)).toEqual(before);
+  });
+
+  test(`${endpoint.status} for the right role`, async () => {
+    const given = await casesOf(endpoint).success(kit);
+    const { status, body } = await call(endpoint, given, await right(endpoint.role));
+    expect(status, JSON.stringify(body)).toBe(endpoint.status);
+  });
+});
+
+const owned = closed.filter(({ role }) => role === "agent" || role === "operator");
+describe.each(named(owned))("%s by a stranger", (name, endpoint) => {
+  const callers: CallerName[] = endpoint.role === "agent" ? ["foreignAgent", "foreignOperator"] : ["foreignOperator"];
+  test.each(callers)("%s: 403 or 404, or nothing to be seen; nothing changes", async (caller) => {
+    const given = await casesOf(endpoint).success(kit);
+    const before = await tablesOf(service);
+    const answer = await call(endpoint, given, guarded.key(caller));
+    const exception = strangers[name];
+    if (exception) {
+      expect(answer.status).toBe(endpoint.status);
+      exception(answer);
+    } else {
+      expect([403, 404], JSON.stringify(answer.body)).toContain(answer.status);
+    }
+    expect(await tablesOf(service)).toEqual(before);
+  });
+});
+
+describe.each(named(endpoints.filter(({ role }) => role === "public")))("%s", (_, endpoint) => {
+  test(`${endpoint.status} without a credential, and with any: none is looked at`, async () => {
+    for (const headers of [NOBODY, bearer("nonsense"), guarded.key("admin")]) {
+      const { status } = await call(endpoint, await casesOf(endpoint).success(kit), headers);
+      expect(status).toBe(endpoint.status);
+    }
+  });
+});
