@@ -1,5 +1,11 @@
 -- The schema as the migrations leave it: a picture to read, written by `npm run generate`, checked by a test.
 
+-- Everything in it belongs to cams_migrator.
+
+grant usage on schema cams to cams_agent;
+grant usage on schema cams to cams_operator;
+grant usage on schema cams to cams_system;
+
 create table cams.agent_inboxes (
   ai_agent_address text not null,
   inbox_destination_type text not null,
@@ -48,6 +54,9 @@ CREATE INDEX agent_inboxes_status_newest ON cams.agent_inboxes USING btree (stat
 CREATE INDEX agent_inboxes_sweep ON cams.agent_inboxes USING btree (sweep_after) WHERE (sweep_after IS NOT NULL);
 CREATE INDEX agent_inboxes_team_newest ON cams.agent_inboxes USING btree (owner_team, registration_timestamp, ai_agent_address) WHERE (owner_team IS NOT NULL);
 CREATE TRIGGER agent_inboxes_record_health_transition AFTER UPDATE ON cams.agent_inboxes FOR EACH ROW WHEN (((old.health_status <> new.health_status) OR (old.status <> new.status))) EXECUTE FUNCTION record_health_transition();
+grant select, insert, update, delete on cams.agent_inboxes to cams_agent;
+grant select, update (revision) on cams.agent_inboxes to cams_operator;
+grant select, update on cams.agent_inboxes to cams_system;
 
 create table cams.health_transitions (
   transition_id bigint not null generated always as identity,
@@ -61,6 +70,8 @@ create table cams.health_transitions (
   constraint health_transitions_key PRIMARY KEY (transition_id)
 );
 CREATE INDEX health_transitions_inbox ON cams.health_transitions USING btree (ai_agent_address, transition_id);
+grant select, insert on cams.health_transitions to cams_agent;
+grant select, insert, update (transition_id), delete on cams.health_transitions to cams_system;
 
 create table cams.idempotency_keys (
   principal text not null,
@@ -72,6 +83,8 @@ create table cams.idempotency_keys (
   constraint idempotency_keys_key PRIMARY KEY (principal, function, key)
 );
 CREATE INDEX idempotency_keys_kept_until ON cams.idempotency_keys USING btree (kept_until);
+grant select, insert, update on cams.idempotency_keys to cams_agent;
+grant select, update (kept_until), delete on cams.idempotency_keys to cams_system;
 
 create table cams.message_archive (
   message_id uuid not null,
@@ -115,6 +128,10 @@ CREATE INDEX message_archive_dead_letters ON cams.message_archive USING btree (r
 CREATE INDEX message_archive_id ON cams.message_archive USING btree (message_id);
 CREATE INDEX message_archive_recipient ON cams.message_archive USING btree (recipient_address, message_id);
 CREATE INDEX message_archive_sender ON cams.message_archive USING btree (sender_address, message_id);
+grant select, insert on cams.message_archive to cams_agent;
+grant select, update (seq), delete on cams.message_archive to cams_operator;
+grant select, insert on cams.message_archive to cams_system;
+grant select, update (seq), delete on cams.message_archive_default to cams_system;
 
 create table cams.message_keys (
   sender_address text not null,
@@ -128,6 +145,8 @@ create table cams.message_keys (
   constraint message_keys_key PRIMARY KEY (sender_address, sender_message_id)
 );
 CREATE INDEX message_keys_kept_until ON cams.message_keys USING btree (kept_until);
+grant select, insert, update on cams.message_keys to cams_agent;
+grant select, update (kept_until), delete on cams.message_keys to cams_system;
 
 create table cams.messages (
   message_id uuid not null,
@@ -176,6 +195,11 @@ CREATE INDEX messages_line ON cams.messages USING btree (ordering_key, recipient
 CREATE UNIQUE INDEX messages_one_head_per_line ON cams.messages USING btree (ordering_key, recipient_address) WHERE ((ordering_key IS NOT NULL) AND (NOT blocked));
 CREATE TRIGGER messages_advance_line AFTER DELETE ON cams.messages FOR EACH ROW WHEN (((old.ordering_key IS NOT NULL) AND (NOT old.blocked))) EXECUTE FUNCTION advance_message_line();
 CREATE TRIGGER messages_join_line BEFORE INSERT ON cams.messages FOR EACH ROW WHEN ((new.ordering_key IS NOT NULL)) EXECUTE FUNCTION join_message_line();
+grant select, insert, update, delete on cams.messages to cams_agent;
+grant select, insert on cams.messages to cams_operator;
+grant select, update, delete on cams.messages to cams_system;
+grant usage on sequence cams.message_arrival to cams_agent;
+grant usage on sequence cams.message_arrival to cams_operator;
 
 create table cams.webhook_secrets (
   ai_agent_address text not null,
@@ -186,6 +210,8 @@ create table cams.webhook_secrets (
   constraint webhook_secrets_inbox FOREIGN KEY (ai_agent_address) REFERENCES agent_inboxes(ai_agent_address) ON DELETE CASCADE,
   constraint webhook_secrets_previous_is_whole CHECK (((previous_secret IS NULL) = (previous_until IS NULL)))
 );
+grant select, insert, update on cams.webhook_secrets to cams_agent;
+grant select, update on cams.webhook_secrets to cams_system;
 
 CREATE OR REPLACE FUNCTION cams.advance_message_line()
  RETURNS trigger
@@ -233,6 +259,7 @@ exception when lock_not_available then
   return false;
 end
 $function$;
+grant execute on function cams.drop_message_partition(name text, kept_days integer) to cams_system;
 
 CREATE OR REPLACE FUNCTION cams.iso(at timestamp with time zone)
  RETURNS text
@@ -241,6 +268,8 @@ CREATE OR REPLACE FUNCTION cams.iso(at timestamp with time zone)
 AS $function$
   select to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
 $function$;
+grant execute on function cams.iso(at timestamp with time zone) to cams_agent;
+grant execute on function cams.iso(at timestamp with time zone) to cams_system;
 
 CREATE OR REPLACE FUNCTION cams.join_message_line()
  RETURNS trigger
@@ -264,6 +293,9 @@ CREATE OR REPLACE FUNCTION cams.lock_message_line(recipient text, key text)
 AS $function$
   select pg_advisory_xact_lock(hashtextextended(recipient || E'\n' || key, 7261))
 $function$;
+grant execute on function cams.lock_message_line(recipient text, key text) to cams_agent;
+grant execute on function cams.lock_message_line(recipient text, key text) to cams_operator;
+grant execute on function cams.lock_message_line(recipient text, key text) to cams_system;
 
 CREATE OR REPLACE FUNCTION cams.make_message_partitions(days integer)
  RETURNS integer
@@ -294,6 +326,7 @@ begin
   return made;
 end
 $function$;
+grant execute on function cams.make_message_partitions(days integer) to cams_system;
 
 CREATE OR REPLACE FUNCTION cams.old_message_partitions(kept_days integer)
  RETURNS SETOF text
@@ -313,6 +346,7 @@ AS $function$
     and ends <= least(now() - make_interval(days => kept_days), date_trunc('day', now()))
   order by ends
 $function$;
+grant execute on function cams.old_message_partitions(kept_days integer) to cams_system;
 
 CREATE OR REPLACE FUNCTION cams.record_health_transition()
  RETURNS trigger
@@ -341,6 +375,7 @@ exception when lock_not_available then
   return null;
 end
 $function$;
+grant execute on function cams.try_make_message_partitions(days integer) to cams_system;
 
 CREATE OR REPLACE FUNCTION cams.uuid7(at timestamp with time zone)
  RETURNS uuid
@@ -353,6 +388,7 @@ AS $function$
         placing substring(int8send(floor(extract(epoch from at) * 1000)::bigint) from 3) from 1 for 6),
       52, 1), 53, 1), 'hex')::uuid
 $function$;
+grant execute on function cams.uuid7(at timestamp with time zone) to cams_agent;
 
 CREATE OR REPLACE FUNCTION cams.uuid7_time(id uuid)
  RETURNS timestamp with time zone
@@ -361,4 +397,5 @@ CREATE OR REPLACE FUNCTION cams.uuid7_time(id uuid)
 AS $function$
   select to_timestamp(('x0000' || translate(left(id::text, 13), '-', ''))::bit(64)::bigint / 1000.0)
 $function$;
+grant execute on function cams.uuid7_time(id uuid) to cams_agent;
 

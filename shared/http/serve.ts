@@ -15,7 +15,8 @@ import type { Traffic, Visit } from "./traffic.ts";
 
 /** What serving stands on. */
 export interface Serving {
-  repo: Repository;
+  /** What an endpoint may do in the database. */
+  repo(endpoint: Endpoint): Repository;
   hints: Hints;
   services: Services;
   traffic: Traffic;
@@ -99,11 +100,12 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
 
   async function answerTo(match: Match, search: string, req: IncomingMessage, visit: Visit): Promise<Answer> {
     const { endpoint } = match;
-    const caller = await serving.gate.admit(req, endpoint.role, serving.repo.principals);
+    const repo = serving.repo(endpoint);
+    const caller = await serving.gate.admit(req, endpoint.role, repo.principals);
     const context = currentContext();
     if (context) context.principal = caller.principal;
     await serving.gate.count(caller);
-    const own = serving.repo.as(caller);
+    const own = repo.as(caller);
     const body = endpoint.method === "GET" ? undefined : await readBody(req);
     const parsed = parseRequest(endpoint, match, search, body);
     const address = addressOf(parsed.params) ?? addressOf(parsed.body);
