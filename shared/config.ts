@@ -22,7 +22,10 @@ export const environment = z.object({
   DATABASE_URL: z
     .url({ protocol: /^postgres(ql)?$/ })
     .optional()
-    .describe("PostgreSQL to use, as `postgresql://user:password@host:port/database`."),
+    .describe(
+      "PostgreSQL to use, as `postgresql://user:password@host:port/database`. The user may take the database roles it " +
+        "serves under; to migrate an empty one it needs CREATEROLE and CREATE in the database, or be a superuser.",
+    ),
   INSTANCE_CONNECTION_NAME: z
     .string()
     .regex(/^[^:]+:[^:]+:[^:]+$/, "must be project:region:instance")

@@ -1,7 +1,12 @@
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { endpoints } from "../functions/index.ts";
+import { readConfig } from "../shared/config.ts";
+import { openConnections } from "../shared/db/pool.ts";
 import { databaseRoleOf } from "../shared/http/endpoint.ts";
+import { createLogger } from "../shared/logging/index.ts";
 import { DATABASE_ROLES, type DatabaseRole } from "../shared/rules/access.ts";
 import { createDatabase, type TestDatabase } from "./support/database.ts";
 import { run } from "./support/global-setup.ts";
@@ -162,21 +167,42 @@ test.each([
 
 test("where the user of the database is a member of one role, its endpoints are served and no others", async () => {
   const login = await loginOf("cams_agent");
-  const service = await startService({}, { url: login.url, drop: login.drop });
+  const service = await startService({ DB_POOL_SIZE: "1" }, { url: login.url, drop: login.drop });
   const make = makerFor(service);
+  const listener = new pg.Client(database.url);
+  await listener.connect();
+  await listener.query("listen cams_hints");
+  const hinted = once(listener, "notification");
   const { recipientAddress } = await make.message({ orderingKey: "k" });
+  expect(await hinted).toMatchObject([{ payload: expect.stringContaining(recipientAddress) }]);
+  await listener.end();
   const [message] = await make.pull(recipientAddress);
   expect(
     (await service.post(`/v1/agent-inboxes/${recipientAddress}/messages/ack`, { leaseTokens: [message.leaseToken] }))
       .status,
   ).toBe(200);
   expect((await service.delete(`/v1/agent-inboxes/${recipientAddress}`)).status).toBe(204);
+  const connections = await query(`select from pg_stat_activity where usename = '${new URL(login.url).username}'`);
+  expect(connections, "one pool, for hints too").toHaveLength(1);
   for (const path of ["/metrics", "/health/ready"])
     expect(await service.get(path), path).toMatchObject({ status: 500, body: { code: "internal" } });
   expect((await service.post("/v1/system/retention")).status).toBe(500);
   expect((await service.get(`/v1/messages/${message.messageId}`)).body.status).toBe("ACKNOWLEDGED");
   await service.close();
   await login.drop();
+});
+
+test("a connection has its role whatever options the URL brings, and those too", async () => {
+  const DATABASE_URL = `${database.url}?options=-c%20role%3Dnone%20-c%20work_mem%3D5MB`;
+  const log = createLogger({ level: "ERROR", transport: "console", format: "json" });
+  const connections = await openConnections(readConfig({ AUTH_MODE: "none", DATABASE_URL }), log);
+  const asked =
+    "select current_user as role, current_setting('work_mem') as memory, current_setting('DateStyle') as dates";
+  for (const role of DATABASE_ROLES) {
+    const { rows } = await connections.pool(role).query(asked);
+    expect(rows).toEqual([{ role, memory: "5MB", dates: "ISO, MDY" }]);
+  }
+  await connections.close();
 });
 
 test("every endpoint has its database role, and only the one that migrates has the owner's", () => {

@@ -33,7 +33,6 @@ export async function migrate(client: pg.Client, to?: number): Promise<{ applied
       count,
       migrationsSchema: "cams",
       migrationsTable: "migrations",
-      createMigrationsSchema: direction === "up" && count === 1,
       advisoryLockMode: "wait",
       singleTransaction: true,
       log: () => {},
@@ -53,6 +52,7 @@ export async function migrate(client: pg.Client, to?: number): Promise<{ applied
     if (before === 0 && to === undefined) {
       // A schema is made by who may create in the database, which nobody need be but the user who does this first.
       await client.query("reset role");
+      await client.query("create schema if not exists cams");
       done.push(...(await run("up", 1)));
       await handOver(client);
       await becomeOwner(client);

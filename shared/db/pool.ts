@@ -30,12 +30,13 @@ const OPTIONS = "-c TimeZone=UTC -c DateStyle=ISO";
 export async function openConnections(config: Config, log: Logger): Promise<Connections> {
   const { options, close } = config.INSTANCE_CONNECTION_NAME
     ? await cloudSql(config, config.INSTANCE_CONNECTION_NAME)
-    : { options: { connectionString: config.DATABASE_URL }, close: async () => {} };
+    : { options: direct(config.DATABASE_URL), close: async () => {} };
+  const common = `${options.options ?? ""} ${OPTIONS}`;
   const settings: pg.ClientConfig = {
     ...options,
     types,
     application_name: config.FUNCTION_TARGET ?? "cams",
-    options: OPTIONS,
+    options: common,
     idle_in_transaction_session_timeout: 10_000,
     statement_timeout: config.DB_STATEMENT_TIMEOUT_SECONDS * 1000,
     // A network that swallows packets: the server's own limit never arrives. Longer than the longest statement (55 s).
@@ -49,7 +50,7 @@ export async function openConnections(config: Config, log: Logger): Promise<Conn
     const pool = new pg.Pool({
       ...settings,
       // From the first statement on, and again after whatever a session resets.
-      options: `${OPTIONS} -c role=${role}`,
+      options: `${common} -c role=${role}`,
       max: config.DB_POOL_SIZE,
       idleTimeoutMillis: 60_000,
     });
@@ -82,7 +83,19 @@ export async function openConnections(config: Config, log: Logger): Promise<Conn
   };
 }
 
-async function cloudSql(config: Config, instance: string) {
+/** The URL's own options go before ours: left in it they would stand for them, and the role would be missing. */
+function direct(connectionString: string | undefined): pg.ClientConfig {
+  const url = connectionString === undefined ? undefined : new URL(connectionString);
+  const options = url?.searchParams.get("options");
+  if (!url || !options) return { connectionString };
+  url.searchParams.delete("options");
+  return { connectionString: url.href, options };
+}
+
+async function cloudSql(
+  config: Config,
+  instance: string,
+): Promise<{ options: pg.ClientConfig; close(): Promise<void> }> {
   // Loaded only here: the connector costs 40 ms of start that a plain connection does not need.
   const { AuthTypes, Connector, IpAddressTypes } = await import("@google-cloud/cloud-sql-connector");
   const connector = new Connector();

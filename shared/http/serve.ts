@@ -15,7 +15,7 @@ import type { Traffic, Visit } from "./traffic.ts";
 
 /** What serving stands on. */
 export interface Serving {
-  /** What an endpoint may do in the database. */
+  /** The repository under the endpoint's database role. */
   repo(endpoint: Endpoint): Repository;
   hints: Hints;
   services: Services;
