@@ -137,7 +137,7 @@ describe("a user that is no superuser", () => {
 
   test("keeps a migrated database up to date as a member of cams_migrator alone", async () => {
     await up(await databaseOf(superuser(), "other"));
-    await run(server.url, "create role deployer login password 'secret' in role cams_migrator");
+    await run(server.url, "create role deployer login noinherit password 'secret' in role cams_migrator");
     const url = new URL(databaseUrl(server.url, "other"));
     Object.assign(url, { username: "deployer", password: "secret" });
     expect((await migrate(new pg.Client(url.href), 3)).applied).toHaveLength(6);

@@ -39,12 +39,14 @@ export async function prepareRoles(client: pg.Client): Promise<void> {
 async function join(client: pg.Client, role: DatabaseRole): Promise<void> {
   const { user, version } = await server(client);
   // Before 16 every member may take the role, and inherits unless the user was made not to.
-  const [memberships, how] = version < 16 ? [["member"], ""] : [["set", "usage"], "with inherit true, set true"];
+  const [take, inherit, how] =
+    version < 16 ? ["member", "member", ""] : ["set", "usage", "with inherit true, set true"];
   const { rows } = await client.query(
-    "select bool_and(pg_has_role(current_user, $1, kind)) as done from unnest($2::text[]) kind",
-    [role, memberships],
+    "select pg_has_role(current_user, $1, $2) as takes, pg_has_role(current_user, $1, $3) as inherits",
+    [role, take, inherit],
   );
-  if (rows[0].done) return;
+  const { takes, inherits } = rows[0];
+  if (takes && inherits) return;
   for (let tries = 1; ; tries++) {
     const code = await client.query(`grant ${role} to current_user ${how}`).then(
       () => undefined,
@@ -53,7 +55,7 @@ async function join(client: pg.Client, role: DatabaseRole): Promise<void> {
         return error.code as string;
       },
     );
-    if (code === NO_PRIVILEGE && role === OWNER)
+    if (code === NO_PRIVILEGE && role === OWNER && !takes)
       throw new SchemaError(`${user} cannot migrate: it is not a member of the database role ${role}`);
     if (code === undefined || code === NO_PRIVILEGE) return;
   }
