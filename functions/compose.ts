@@ -13,7 +13,7 @@ import { openConnections } from "../shared/db/pool.ts";
 import { createDispatcher } from "../shared/delivery/dispatcher.ts";
 import { resealSecrets } from "../shared/delivery/reseal.ts";
 import { createSender } from "../shared/delivery/sender.ts";
-import type { Endpoint } from "../shared/http/endpoint.ts";
+import { databaseRoleOf, type Endpoint } from "../shared/http/endpoint.ts";
 import { type RequestHandler, serve } from "../shared/http/serve.ts";
 import { createTraffic } from "../shared/http/traffic.ts";
 import { createLogger, type Logger } from "../shared/logging/index.ts";
@@ -23,6 +23,7 @@ import { createPubsub } from "../shared/outbound/pubsub.ts";
 import { createVault } from "../shared/outbound/vault.ts";
 import { createWebhooks } from "../shared/outbound/webhooks.ts";
 import { constraints, createRepository, type Repository } from "../shared/repository/index.ts";
+import type { DatabaseRole } from "../shared/rules/access.ts";
 import { DELIVERIES } from "../shared/rules/topics.ts";
 
 /** Cloud Run gives 10 s from SIGTERM to SIGKILL; the pool needs some of it to close. */
@@ -30,6 +31,7 @@ const GRACE_MS = 8_000;
 
 /** The whole service in one process, not yet listening. */
 export interface App {
+  /** As the service itself: in the database the role `cams_system`. */
   repo: Repository;
   log: Logger;
   /** `gate` takes the place of the configured one: for whoever has no need of a credential. */
@@ -48,11 +50,18 @@ export async function compose(config: Config): Promise<App> {
     ...(config.GOOGLE_CLOUD_PROJECT && { project: config.GOOGLE_CLOUD_PROJECT }),
   });
   const metrics = createMetrics();
-  const { pool, client, close } = await openConnections(config, log);
-  const db = createDatabase({ pool, log, metrics, constraints });
+  const { pool, connected, counts, client, close } = await openConnections(config, log);
   // On Cloud Run an idle process is frozen with its sockets open: the listener must go with the last waiter.
-  const hints = createHints({ pool, client, log, lingerMs: config.K_SERVICE ? 0 : 10_000 });
-  const repo = createRepository(db, hints);
+  const hints = createHints({ pool: connected, client, log, lingerMs: config.K_SERVICE ? 0 : 10_000 });
+  const repos = new Map<DatabaseRole, Repository>();
+  const repoOf = (role: DatabaseRole): Repository => {
+    const known = repos.get(role);
+    if (known) return known;
+    const opened = createRepository(createDatabase({ pool: pool(role), log, metrics, constraints }), hints);
+    repos.set(role, opened);
+    return opened;
+  };
+  const repo = repoOf("cams_system");
   const traffic = createTraffic({ maxRequests: config.MAX_REQUESTS, maxWaiters: config.MAX_WAITERS }, metrics);
   const gate = createGate(config);
   const outbound = composeOutbound(config, repo, hints, log, metrics);
@@ -70,9 +79,10 @@ export async function compose(config: Config): Promise<App> {
     ...outbound.services,
   };
   metrics.beforeRender(() => {
-    metrics.poolConnections("idle", pool.idleCount);
-    metrics.poolConnections("busy", pool.totalCount - pool.idleCount);
-    metrics.poolConnections("waiting", pool.waitingCount);
+    const { idle, busy, waiting } = counts();
+    metrics.poolConnections("idle", idle);
+    metrics.poolConnections("busy", busy);
+    metrics.poolConnections("waiting", waiting);
   });
 
   return {
@@ -80,7 +90,7 @@ export async function compose(config: Config): Promise<App> {
     log,
     serve: (endpoints, other = gate) =>
       serve(endpoints, {
-        repo,
+        repo: (endpoint) => repoOf(databaseRoleOf(endpoint)),
         hints,
         services,
         traffic,

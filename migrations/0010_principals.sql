@@ -38,7 +38,16 @@ create table cams.api_keys (
 -- A principal's keys: to show them, and to delete them with it.
 create index api_keys_principal on cams.api_keys (principal_id);
 
+-- Whoever lets callers in reads them; what administrators do runs as the operator's role.
+grant select on cams.principals, cams.api_keys to cams_agent, cams_operator, cams_system;
+grant insert, update, delete on cams.principals to cams_operator;
+grant insert, delete on cams.api_keys to cams_operator;
+grant select, insert, update on cams.idempotency_keys to cams_operator;
+grant execute on function cams.iso(timestamptz) to cams_operator;
+
 -- Down Migration
 
+revoke all on cams.idempotency_keys from cams_operator;
+revoke all on function cams.iso(timestamptz) from cams_operator;
 drop table cams.api_keys;
 drop table cams.principals;

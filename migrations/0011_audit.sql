@@ -132,6 +132,10 @@ deferrable initially deferred for each row
 when (new.previous_until > old.previous_until or old.previous_until is null and new.previous_until is not null)
 execute function cams.record_secret_rotation();
 
+-- Nobody writes it but the triggers.
+grant select on cams.audit_log, cams.audit_head to cams_operator;
+grant execute on function cams.audit_hash(bytea, bigint, timestamptz, jsonb) to cams_operator;
+
 -- Down Migration
 
 drop trigger webhook_secrets_audit on cams.webhook_secrets;

@@ -1,5 +1,11 @@
 -- The schema as the migrations leave it: a picture to read, written by `npm run generate`, checked by a test.
 
+-- Everything in it belongs to cams_migrator.
+
+grant usage on schema cams to cams_agent;
+grant usage on schema cams to cams_operator;
+grant usage on schema cams to cams_system;
+
 create table cams.agent_inboxes (
   ai_agent_address text not null,
   inbox_destination_type text not null,
@@ -54,6 +60,9 @@ CREATE CONSTRAINT TRIGGER agent_inboxes_audit AFTER INSERT OR DELETE ON cams.age
 CREATE CONSTRAINT TRIGGER agent_inboxes_audit_decisions AFTER UPDATE OF inbox_destination_type, inbox_name, admin_status, quarantined_at, description, owner_team, heartbeat_interval_seconds, max_delivery_attempts ON cams.agent_inboxes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((((((((old.inbox_destination_type IS DISTINCT FROM new.inbox_destination_type) OR (old.inbox_name IS DISTINCT FROM new.inbox_name)) OR (old.admin_status IS DISTINCT FROM new.admin_status)) OR (old.quarantined_at IS DISTINCT FROM new.quarantined_at)) OR (old.description IS DISTINCT FROM new.description)) OR (old.owner_team IS DISTINCT FROM new.owner_team)) OR (old.heartbeat_interval_seconds IS DISTINCT FROM new.heartbeat_interval_seconds)) OR (old.max_delivery_attempts IS DISTINCT FROM new.max_delivery_attempts))) EXECUTE FUNCTION record_change('inbox', 'ai_agent_address', 'owner_team', '{status,status_reason,health_status,
   last_health_check_timestamp,expected_by,sweep_after,failures_in_row,delivery_paused_until}');
 CREATE TRIGGER agent_inboxes_record_health_transition AFTER UPDATE ON cams.agent_inboxes FOR EACH ROW WHEN (((old.health_status <> new.health_status) OR (old.status <> new.status))) EXECUTE FUNCTION record_health_transition();
+grant select, insert, update, delete on cams.agent_inboxes to cams_agent;
+grant select, update (revision) on cams.agent_inboxes to cams_operator;
+grant select, update on cams.agent_inboxes to cams_system;
 
 create table cams.api_keys (
   key_id uuid not null,
@@ -71,6 +80,9 @@ create table cams.api_keys (
 );
 CREATE INDEX api_keys_principal ON cams.api_keys USING btree (principal_id);
 CREATE CONSTRAINT TRIGGER api_keys_audit AFTER INSERT OR DELETE OR UPDATE ON cams.api_keys DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_change('api_key', 'key_id', '', '{secret_hash}');
+grant select on cams.api_keys to cams_agent;
+grant select, insert, delete on cams.api_keys to cams_operator;
+grant select on cams.api_keys to cams_system;
 
 create table cams.audit_head (
   only_row boolean not null default true,
@@ -79,6 +91,7 @@ create table cams.audit_head (
   constraint audit_head_key PRIMARY KEY (only_row),
   constraint audit_head_is_one_row CHECK (only_row)
 ) with (fillfactor=10);
+grant select on cams.audit_head to cams_operator;
 
 create table cams.audit_log (
   sequence bigint not null,
@@ -95,6 +108,7 @@ create table cams.audit_log (
 CREATE INDEX audit_log_actor ON cams.audit_log USING btree (actor, sequence);
 CREATE INDEX audit_log_owner_team ON cams.audit_log USING btree (owner_team, sequence) WHERE (owner_team IS NOT NULL);
 CREATE INDEX audit_log_resource ON cams.audit_log USING btree (resource_id, sequence);
+grant select on cams.audit_log to cams_operator;
 
 create table cams.health_transitions (
   transition_id bigint not null generated always as identity,
@@ -108,6 +122,8 @@ create table cams.health_transitions (
   constraint health_transitions_key PRIMARY KEY (transition_id)
 );
 CREATE INDEX health_transitions_inbox ON cams.health_transitions USING btree (ai_agent_address, transition_id);
+grant select, insert on cams.health_transitions to cams_agent;
+grant select, insert, update (transition_id), delete on cams.health_transitions to cams_system;
 
 create table cams.idempotency_keys (
   principal text not null,
@@ -119,6 +135,9 @@ create table cams.idempotency_keys (
   constraint idempotency_keys_key PRIMARY KEY (principal, function, key)
 );
 CREATE INDEX idempotency_keys_kept_until ON cams.idempotency_keys USING btree (kept_until);
+grant select, insert, update on cams.idempotency_keys to cams_agent;
+grant select, insert, update on cams.idempotency_keys to cams_operator;
+grant select, update (kept_until), delete on cams.idempotency_keys to cams_system;
 
 create table cams.message_archive (
   message_id uuid not null,
@@ -162,6 +181,10 @@ CREATE INDEX message_archive_dead_letters ON cams.message_archive USING btree (r
 CREATE INDEX message_archive_id ON cams.message_archive USING btree (message_id);
 CREATE INDEX message_archive_recipient ON cams.message_archive USING btree (recipient_address, message_id);
 CREATE INDEX message_archive_sender ON cams.message_archive USING btree (sender_address, message_id);
+grant select, insert on cams.message_archive to cams_agent;
+grant select, update (seq), delete on cams.message_archive to cams_operator;
+grant select, insert on cams.message_archive to cams_system;
+grant select, update (seq), delete on cams.message_archive_default to cams_system;
 
 create table cams.message_keys (
   sender_address text not null,
@@ -175,6 +198,8 @@ create table cams.message_keys (
   constraint message_keys_key PRIMARY KEY (sender_address, sender_message_id)
 );
 CREATE INDEX message_keys_kept_until ON cams.message_keys USING btree (kept_until);
+grant select, insert, update on cams.message_keys to cams_agent;
+grant select, update (kept_until), delete on cams.message_keys to cams_system;
 
 create table cams.messages (
   message_id uuid not null,
@@ -223,6 +248,11 @@ CREATE INDEX messages_line ON cams.messages USING btree (ordering_key, recipient
 CREATE UNIQUE INDEX messages_one_head_per_line ON cams.messages USING btree (ordering_key, recipient_address) WHERE ((ordering_key IS NOT NULL) AND (NOT blocked));
 CREATE TRIGGER messages_advance_line AFTER DELETE ON cams.messages FOR EACH ROW WHEN (((old.ordering_key IS NOT NULL) AND (NOT old.blocked))) EXECUTE FUNCTION advance_message_line();
 CREATE TRIGGER messages_join_line BEFORE INSERT ON cams.messages FOR EACH ROW WHEN ((new.ordering_key IS NOT NULL)) EXECUTE FUNCTION join_message_line();
+grant select, insert, update, delete on cams.messages to cams_agent;
+grant select, insert on cams.messages to cams_operator;
+grant select, update, delete on cams.messages to cams_system;
+grant usage on sequence cams.message_arrival to cams_agent;
+grant usage on sequence cams.message_arrival to cams_operator;
 
 create table cams.principals (
   principal_id text not null,
@@ -242,6 +272,9 @@ create table cams.principals (
 CREATE INDEX principals_newest ON cams.principals USING btree (created_at, principal_id);
 CREATE CONSTRAINT TRIGGER principals_audit AFTER INSERT OR DELETE ON cams.principals DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_change('principal', 'principal_id', '', '{}');
 CREATE CONSTRAINT TRIGGER principals_audit_decisions AFTER UPDATE ON cams.principals DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((((old.principal_id IS DISTINCT FROM new.principal_id) OR (old.role IS DISTINCT FROM new.role)) OR (old.team IS DISTINCT FROM new.team)) OR (old.addresses IS DISTINCT FROM new.addresses))) EXECUTE FUNCTION record_change('principal', 'principal_id', '', '{}');
+grant select on cams.principals to cams_agent;
+grant select, insert, update, delete on cams.principals to cams_operator;
+grant select on cams.principals to cams_system;
 
 create table cams.webhook_secrets (
   ai_agent_address text not null,
@@ -254,6 +287,8 @@ create table cams.webhook_secrets (
   constraint webhook_secrets_previous_is_whole CHECK (((previous_secret IS NULL) = (previous_until IS NULL)))
 );
 CREATE CONSTRAINT TRIGGER webhook_secrets_audit AFTER UPDATE ON cams.webhook_secrets DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.previous_until > old.previous_until) OR ((old.previous_until IS NULL) AND (new.previous_until IS NOT NULL)))) EXECUTE FUNCTION record_secret_rotation();
+grant select, insert, update on cams.webhook_secrets to cams_agent;
+grant select, update on cams.webhook_secrets to cams_system;
 
 CREATE OR REPLACE FUNCTION cams.add_audit_entry(what jsonb)
  RETURNS void
@@ -315,6 +350,7 @@ CREATE OR REPLACE FUNCTION cams.audit_hash(previous bytea, sequence bigint, at t
 AS $function$
   select sha256(previous || convert_to(sequence || ' ' || extract(epoch from at) || ' ' || entry::text, 'UTF8'))
 $function$;
+grant execute on function cams.audit_hash(previous bytea, sequence bigint, at timestamp with time zone, entry jsonb) to cams_operator;
 
 CREATE OR REPLACE FUNCTION cams.drop_message_partition(name text, kept_days integer)
  RETURNS boolean
@@ -334,6 +370,7 @@ exception when lock_not_available then
   return false;
 end
 $function$;
+grant execute on function cams.drop_message_partition(name text, kept_days integer) to cams_system;
 
 CREATE OR REPLACE FUNCTION cams.iso(at timestamp with time zone)
  RETURNS text
@@ -342,6 +379,9 @@ CREATE OR REPLACE FUNCTION cams.iso(at timestamp with time zone)
 AS $function$
   select to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
 $function$;
+grant execute on function cams.iso(at timestamp with time zone) to cams_agent;
+grant execute on function cams.iso(at timestamp with time zone) to cams_operator;
+grant execute on function cams.iso(at timestamp with time zone) to cams_system;
 
 CREATE OR REPLACE FUNCTION cams.join_message_line()
  RETURNS trigger
@@ -365,6 +405,9 @@ CREATE OR REPLACE FUNCTION cams.lock_message_line(recipient text, key text)
 AS $function$
   select pg_advisory_xact_lock(hashtextextended(recipient || E'\n' || key, 7261))
 $function$;
+grant execute on function cams.lock_message_line(recipient text, key text) to cams_agent;
+grant execute on function cams.lock_message_line(recipient text, key text) to cams_operator;
+grant execute on function cams.lock_message_line(recipient text, key text) to cams_system;
 
 CREATE OR REPLACE FUNCTION cams.make_message_partitions(days integer)
  RETURNS integer
@@ -395,6 +438,7 @@ begin
   return made;
 end
 $function$;
+grant execute on function cams.make_message_partitions(days integer) to cams_system;
 
 CREATE OR REPLACE FUNCTION cams.old_message_partitions(kept_days integer)
  RETURNS SETOF text
@@ -414,6 +458,7 @@ AS $function$
     and ends <= least(now() - make_interval(days => kept_days), date_trunc('day', now()))
   order by ends
 $function$;
+grant execute on function cams.old_message_partitions(kept_days integer) to cams_system;
 
 CREATE OR REPLACE FUNCTION cams.record_change()
  RETURNS trigger
@@ -478,6 +523,7 @@ exception when lock_not_available then
   return null;
 end
 $function$;
+grant execute on function cams.try_make_message_partitions(days integer) to cams_system;
 
 CREATE OR REPLACE FUNCTION cams.uuid7(at timestamp with time zone)
  RETURNS uuid
@@ -490,6 +536,7 @@ AS $function$
         placing substring(int8send(floor(extract(epoch from at) * 1000)::bigint) from 3) from 1 for 6),
       52, 1), 53, 1), 'hex')::uuid
 $function$;
+grant execute on function cams.uuid7(at timestamp with time zone) to cams_agent;
 
 CREATE OR REPLACE FUNCTION cams.uuid7_time(id uuid)
  RETURNS timestamp with time zone
@@ -498,4 +545,5 @@ CREATE OR REPLACE FUNCTION cams.uuid7_time(id uuid)
 AS $function$
   select to_timestamp(('x0000' || translate(left(id::text, 13), '-', ''))::bit(64)::bigint / 1000.0)
 $function$;
+grant execute on function cams.uuid7_time(id uuid) to cams_agent;
 

@@ -36,8 +36,45 @@ const TRIGGERS = `
   select tgrelid as oid, pg_get_triggerdef(oid) as definition from pg_trigger where not tgisinternal order by tgname`;
 
 const FUNCTIONS = `
-  select pg_get_functiondef(oid) as definition from pg_proc
+  select oid, pg_get_functiondef(oid) as definition from pg_proc
   where pronamespace = 'cams'::regnamespace order by proname, oid`;
+
+/** With each object the one in whose place of the page it stands: a partition's is its table, as is a sequence's. */
+const GRANTS = `
+  with object as (
+    select oid, nspacl as acl, nspowner as owner, 'schema cams' as name, null as "column"
+    from pg_namespace where nspname = 'cams'
+    union all
+    select coalesce(pg_partition_root(c.oid), d.refobjid, c.oid), c.relacl, c.relowner,
+      case when c.relkind = 'S' then 'sequence ' else '' end || format('cams.%I', c.relname), null
+    from pg_class c left join pg_depend d on d.objid = c.oid and c.relkind = 'S' and d.deptype = 'a'
+    where c.relnamespace = 'cams'::regnamespace
+    union all
+    select coalesce(pg_partition_root(c.oid), c.oid), a.attacl, c.relowner, format('cams.%I', c.relname), a.attname
+    from pg_class c join pg_attribute a on a.attrelid = c.oid
+    where c.relnamespace = 'cams'::regnamespace
+    union all
+    select oid, coalesce(proacl, acldefault('f', proowner)), proowner,
+      format('function cams.%I(%s)', proname, pg_get_function_identity_arguments(oid)), null
+    from pg_proc where pronamespace = 'cams'::regnamespace
+  ), privilege as (
+    select o.oid, o.name, case when g.grantee = 0 then 'public' else g.grantee::regrole::text end as role,
+      array_position('{SELECT,INSERT,UPDATE,DELETE}', g.privilege_type) as place,
+      lower(g.privilege_type) || coalesce(' (' || o."column" || ')', '') as privilege
+    from object o cross join lateral aclexplode(o.acl) g
+    where g.grantee <> o.owner
+  )
+  select oid, format('grant %s on %s to %s', string_agg(privilege, ', ' order by place, privilege), name, role) as definition
+  from privilege
+  group by oid, name, role
+  order by name, role`;
+
+const OWNERS = `
+  select string_agg(distinct owner::regrole::text, ', ') as names from (
+    select nspowner as owner from pg_namespace where nspname = 'cams'
+    union all select relowner from pg_class where relnamespace = 'cams'::regnamespace
+    union all select proowner from pg_proc where pronamespace = 'cams'::regnamespace
+  ) object`;
 
 /** The schema `cams` as one readable page, tables first; partitions are left out. */
 export async function describeSchema(client: pg.Client): Promise<string> {
@@ -47,20 +84,29 @@ export async function describeSchema(client: pg.Client): Promise<string> {
   const constraints = await byTable(CONSTRAINTS);
   const indexes = await byTable(INDEXES);
   const triggers = await byTable(TRIGGERS);
+  const grants = await byTable(GRANTS);
+  const [schema] = await rows("select 'cams'::regnamespace::oid as oid");
   const tables = (await rows(TABLES)).map(({ oid, name, partition, options }) => {
     const lines = [
       ...(columns.get(oid) ?? []).map((column) => `  ${column.name} ${column.type}${column.rest}`),
       ...(constraints.get(oid) ?? []).map((constraint) => `  constraint ${constraint.name} ${constraint.definition}`),
     ];
-    const after = [...(indexes.get(oid) ?? []), ...(triggers.get(oid) ?? [])].map(({ definition }) => `${definition};`);
+    const after = [...(indexes.get(oid) ?? []), ...(triggers.get(oid) ?? []), ...(grants.get(oid) ?? [])];
     const end = `)${partition}${options && ` with (${options})`};`;
-    return [`create table cams.${name} (`, lines.join(",\n"), end, ...after].join("\n");
+    return [`create table cams.${name} (`, lines.join(",\n"), end, ...after.map(closed)].join("\n");
   });
-  const functions = (await rows(FUNCTIONS)).map(({ definition }) => `${definition?.trim()};`);
+  const functions = (await rows(FUNCTIONS)).map((row) => [row, ...(grants.get(row.oid) ?? [])].map(closed).join("\n"));
+  const [owners] = await rows(OWNERS);
   return [
     "-- The schema as the migrations leave it: a picture to read, written by `npm run generate`, checked by a test.",
+    `-- Everything in it belongs to ${owners?.names}.`,
+    (grants.get(schema?.oid) ?? []).map(closed).join("\n"),
     ...tables,
     ...functions,
     "",
   ].join("\n\n");
+}
+
+function closed({ definition }: Record<string, string>): string {
+  return `${definition?.trim()};`;
 }

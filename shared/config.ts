@@ -32,7 +32,10 @@ export const environment = z.object({
   DATABASE_URL: z
     .url({ protocol: /^postgres(ql)?$/ })
     .optional()
-    .describe("PostgreSQL to use, as `postgresql://user:password@host:port/database`."),
+    .describe(
+      "PostgreSQL to use, as `postgresql://user:password@host:port/database`. The user may take the database roles it " +
+        "serves under; to migrate an empty one it needs CREATEROLE and CREATE in the database, or be a superuser.",
+    ),
   INSTANCE_CONNECTION_NAME: z
     .string()
     .regex(/^[^:]+:[^:]+:[^:]+$/, "must be project:region:instance")
@@ -47,7 +50,9 @@ export const environment = z.object({
     .min(1)
     .max(100)
     .default(8)
-    .describe("Connections this process may hold at once, the listener not counted."),
+    .describe(
+      "Connections this process may hold at once for each database role; a function has one. The listener is not counted.",
+    ),
   DB_STATEMENT_TIMEOUT_SECONDS: seconds.default(5).describe("Longest a statement may run; scheduled functions get 55."),
   CLOUD_RUN_TIMEOUT_SECONDS: seconds.optional().describe("Set by Cloud Run: no request may take longer."),
   MAX_REQUESTS: z.coerce

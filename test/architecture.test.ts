@@ -47,7 +47,7 @@ const arrows: { from: RegExp; project: RegExp; packages: RegExp }[] = [
   { from: /^shared\/schemas\//, project: /^shared\/schemas\//, packages: /^zod$/ },
   {
     from: /^shared\/db\//,
-    project: /^shared\/(db|logging|metrics)\/|^shared\/(errors|config|json)\.ts$/,
+    project: /^shared\/(db|logging|metrics)\/|^shared\/(errors|config|json)\.ts$|^shared\/rules\/access\.ts$/,
     packages: /^(node:|pg$|zod$|node-pg-migrate$|@google-cloud\/cloud-sql-connector$)/,
   },
   { from: /^shared\/(logging|metrics)\//, project: /^shared\/(logging|metrics)\//, packages: /./ },

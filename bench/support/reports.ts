@@ -36,9 +36,10 @@ export async function simulateReports(
   await database.sql("alter table cams.agent_inboxes set (autovacuum_enabled = off)");
   const config = readConfig({ AUTH_MODE: "none", DATABASE_URL: database.url, DB_POOL_SIZE: "1", LOG_LEVEL: "ERROR" });
   const log = createLogger({ level: config.LOG_LEVEL, transport: "console", format: "json" });
-  const { pool, client, close } = await openConnections(config, log);
+  const { client, close, ...connections } = await openConnections(config, log);
+  const pool = connections.pool("cams_agent");
   const db = createDatabase({ pool, log, metrics: createMetrics(), constraints });
-  const hints = createHints({ pool, client, log, lingerMs: 0 });
+  const hints = createHints({ pool: connections.connected, client, log, lingerMs: 0 });
   const at = (milliseconds: number) =>
     createRepository(db, hints, sql`${new Date(milliseconds).toISOString()}::timestamptz`);
 

@@ -8,6 +8,7 @@ export const systemMigrate = defineEndpoint({
   summary: "Bring the database's schema up to date",
   description: "Safe to repeat and to overlap: one applies, the others wait and find nothing to do.",
   role: "system",
+  databaseRole: "cams_migrator",
   status: 200,
   returns: Migrated,
   errors: [],

@@ -38,7 +38,8 @@ export interface Subscription {
 }
 
 interface Dependencies {
-  pool: pg.Pool;
+  /** Where to publish: a pool with connections, as a hint follows a statement; it alone is worth none. */
+  pool: () => pg.Pool | undefined;
   client: () => pg.Client;
   log: Logger;
   /** How long the listening connection outlives the last waiter; 0 where an idle process is frozen (Cloud Run). */
@@ -63,7 +64,9 @@ export function createHints({ pool, client, log, lingerMs }: Dependencies): Hint
     lastNotify = performance.now();
     let payload = self;
     const send = (text: string) =>
-      pool.query("select pg_notify('cams_hints', $1)", [text]).catch((error) => log.debug("hint not sent", { error }));
+      pool()
+        ?.query("select pg_notify('cams_hints', $1)", [text])
+        .catch((error) => log.debug("hint not sent", { error }));
     for (const topic of unsent) {
       if (Buffer.byteLength(payload) + Buffer.byteLength(topic) > MAX_PAYLOAD) {
         void send(payload);

@@ -2,17 +2,18 @@ import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type pg from "pg";
+import { becomeOwner, handOver, prepareRoles, SchemaError } from "./roles.ts";
+
+export { SchemaError } from "./roles.ts";
 
 const folder = fileURLToPath(new URL("../../migrations", import.meta.url));
 const MIGRATION = /^\d{4}_\w+\.sql$/;
 
-/** Thrown when code and schema do not belong together; the message is one clear line. */
-export class SchemaError extends Error {}
-
 /**
- * Brings the schema up to date; of several at once one works and the others wait. Answers what was applied and the newest
- * migration. `to` migrates down instead, until only that many migrations are left.
- * @throws SchemaError when the database is newer than this code, or an applied migration was edited
+ * Brings roles and schema up to date; of several at once one works and the others wait. Answers what was applied and the
+ * newest migration. `to` migrates down instead, until only that many migrations are left.
+ * @throws SchemaError when the database is newer than this code, an applied migration was edited, or the connected user
+ *   may not do what is to be done
  */
 export async function migrate(client: pg.Client, to?: number): Promise<{ applied: string[]; version: string }> {
   // Loaded only here: functions that serve requests never migrate.
@@ -23,28 +24,41 @@ export async function migrate(client: pg.Client, to?: number): Promise<{ applied
     const text = await readFile(`${folder}/${file}`);
     sums.set(file.replace(/\.sql$/, ""), createHash("sha256").update(text).digest("hex"));
   }
+  const run = (direction: "up" | "down", count: number) =>
+    runner({
+      dbClient: client,
+      dir: folder,
+      ignorePattern: "(?!\\d{4}_\\w+\\.sql$).*",
+      direction,
+      count,
+      migrationsSchema: "cams",
+      migrationsTable: "migrations",
+      advisoryLockMode: "wait",
+      singleTransaction: true,
+      log: () => {},
+    });
   await client.connect();
   try {
     await client.query("set statement_timeout = 0");
     await client.query("set idle_in_transaction_session_timeout = 0");
+    // Until the connection ends.
+    await client.query("select pg_advisory_lock(hashtextextended('cams.migrations', 7261))");
+    await prepareRoles(client);
+    await handOver(client);
+    await becomeOwner(client);
     await verify(client, sums);
-    const down = to === undefined ? undefined : (await appliedNames(client)).length - to;
-    const done =
-      down === 0
-        ? []
-        : await runner({
-            dbClient: client,
-            dir: folder,
-            ignorePattern: "(?!\\d{4}_\\w+\\.sql$).*",
-            direction: down === undefined ? "up" : "down",
-            count: down ?? Number.POSITIVE_INFINITY,
-            migrationsSchema: "cams",
-            migrationsTable: "migrations",
-            createMigrationsSchema: true,
-            advisoryLockMode: "wait",
-            singleTransaction: true,
-            log: () => {},
-          });
+    const before = (await appliedNames(client)).length;
+    const done = [];
+    if (before === 0 && to === undefined) {
+      // A schema is made by who may create in the database, which nobody need be but the user who does this first.
+      await client.query("reset role");
+      await client.query("create schema if not exists cams");
+      done.push(...(await run("up", 1)));
+      await handOver(client);
+      await becomeOwner(client);
+    }
+    if (to === undefined) done.push(...(await run("up", Number.POSITIVE_INFINITY)));
+    else if (before > to) done.push(...(await run("down", before - to)));
     await client.query("alter table cams.migrations add column if not exists sha256 text");
     await client.query(
       "update cams.migrations m set sha256 = s.sha256 from unnest($1::text[], $2::text[]) s (name, sha256) " +

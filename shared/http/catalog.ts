@@ -1,4 +1,4 @@
-import type { Endpoint } from "./endpoint.ts";
+import { databaseRoleOf, type Endpoint } from "./endpoint.ts";
 import { roomOf } from "./openapi.ts";
 
 /** Every endpoint as one line of a table, by room: `docs/endpoints.md`. */
@@ -30,18 +30,20 @@ export function endpointsTable(endpoints: readonly Endpoint[]): string {
 /** Each endpoint as a function to deploy, by name: `terraform/functions.json`. */
 export function functionsCatalog(endpoints: readonly Endpoint[]) {
   return Object.fromEntries(
-    endpoints.map(({ name, method, path, role, runtime }) => [
-      name,
-      {
+    endpoints.map((endpoint) => {
+      const { name, method, path, role, runtime } = endpoint;
+      const entry = {
         method,
         path,
         role,
+        database_role: databaseRoleOf(endpoint),
         memory_mb: runtime.memoryMb,
         timeout_seconds: runtime.timeoutSeconds,
         concurrency: runtime.concurrency,
         max_instances: runtime.maxInstances,
         ...(runtime.schedule && { schedule: runtime.schedule }),
-      },
-    ]),
+      };
+      return [name, entry];
+    }),
   );
 }

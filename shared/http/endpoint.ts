@@ -3,7 +3,7 @@ import type { ProblemCode } from "../errors.ts";
 import type { Logger } from "../logging/index.ts";
 import type { Metrics } from "../metrics/index.ts";
 import type { Repository } from "../repository/index.ts";
-import type { Caller, Role } from "../rules/access.ts";
+import type { Caller, DatabaseRole, Role } from "../rules/access.ts";
 
 /** What a deployment needs to know of a function. */
 export interface Runtime {
@@ -73,6 +73,8 @@ interface Definition<P, Q, B, A> {
   summary: string;
   description?: string;
   role: Role;
+  /** As whom its statements are run, when it is not the usual one for its role. */
+  databaseRole?: DatabaseRole;
   params?: P;
   query?: Q;
   body?: B;
@@ -116,4 +118,17 @@ export function defineEndpoint<
   A = void,
 >(definition: Definition<P, Q, B, A>): Endpoint {
   return { ...definition, runtime: { ...USUAL, ...definition.runtime } } as unknown as Endpoint;
+}
+
+const USUAL_DATABASE_ROLE: Record<Role, DatabaseRole> = {
+  public: "cams_reader",
+  agent: "cams_agent",
+  operator: "cams_operator",
+  admin: "cams_operator",
+  system: "cams_system",
+};
+
+/** As whom an endpoint's statements are run. */
+export function databaseRoleOf({ role, databaseRole }: Pick<Endpoint, "role" | "databaseRole">): DatabaseRole {
+  return databaseRole ?? USUAL_DATABASE_ROLE[role];
 }

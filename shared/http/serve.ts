@@ -16,7 +16,8 @@ import type { Traffic, Visit } from "./traffic.ts";
 
 /** What serving stands on. */
 export interface Serving {
-  repo: Repository;
+  /** The repository under the endpoint's database role. */
+  repo(endpoint: Endpoint): Repository;
   hints: Hints;
   services: Services;
   traffic: Traffic;
@@ -100,11 +101,12 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
 
   async function answerTo(match: Match, search: string, req: IncomingMessage, visit: Visit): Promise<Answer> {
     const { endpoint } = match;
-    const caller = await serving.gate.admit(req, endpoint.role, serving.repo.principals);
+    const repo = serving.repo(endpoint);
+    const caller = await serving.gate.admit(req, endpoint.role, repo.principals);
     const context = currentContext();
     if (context) context.principal = caller.principal;
     await serving.gate.count(caller);
-    const own = serving.repo.as(caller);
+    const own = repo.as(caller);
     const body = endpoint.method === "GET" ? undefined : await readBody(req);
     const parsed = parseRequest(endpoint, match, search, body);
     const address = addressOf(parsed.params) ?? addressOf(parsed.body);
@@ -164,7 +166,7 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
     let first = true;
     return async () => {
       if (!first) {
-        const now = await serving.gate.admit(req, endpoint.role, serving.repo.principals);
+        const now = await serving.gate.admit(req, endpoint.role, serving.repo(endpoint).principals);
         if (!isDeepStrictEqual(now, caller)) throw forbidden("What you may do has changed: call again.");
       }
       first = false;

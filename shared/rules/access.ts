@@ -3,6 +3,10 @@ export type CallerRole = "agent" | "operator" | "admin" | "system";
 /** What an endpoint asks for: a role, or with `public` nothing. */
 export type Role = CallerRole | "public";
 
+/** As whom statements are run: what each may do in the database is granted by the migrations. */
+export const DATABASE_ROLES = ["cams_reader", "cams_agent", "cams_operator", "cams_system", "cams_migrator"] as const;
+export type DatabaseRole = (typeof DATABASE_ROLES)[number];
+
 /** Who calls, from the credential. */
 export interface Caller {
   /** Id of the principal. */

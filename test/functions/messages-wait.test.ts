@@ -127,7 +127,8 @@ describe("waitSeconds", () => {
     expect((performance.now() - start) / 50).toBeLessThan(50);
     const { body } = await service.get("/metrics");
     const connections = [...body.matchAll(/^cams_pool_connections\{state="(?:idle|busy)"\} (\d+)/gm)];
-    expect(connections.reduce((sum, [, count]) => sum + Number(count), 0)).toBeLessThanOrEqual(2);
+    // Two of the role of agents, and the one of operators by which the metrics are asked for.
+    expect(connections.reduce((sum, [, count]) => sum + Number(count), 0)).toBeLessThanOrEqual(3);
     expect(
       await service.sql(
         "select from pg_stat_activity where datname = current_database() and query ilike 'listen%' and state = 'idle'",

@@ -36,7 +36,7 @@ function hintsOfAProcess(lingerMs = 0) {
     }) as typeof connection.connect;
     return connection;
   };
-  const hints = createHints({ pool, client, log, lingerMs });
+  const hints = createHints({ pool: () => pool, client, log, lingerMs });
   open.push(hints);
   return { hints, listeners: () => listeners };
 }

@@ -9,7 +9,7 @@ const things = defineEndpoint({
   method: "POST",
   path: "/test/{shelf}/things",
   summary: "Makes a thing on a shelf",
-  role: "public",
+  role: "agent",
   params: z.strictObject({ shelf: z.string() }),
   query: z.strictObject({ colour: z.string().optional() }),
   status: 201,
