@@ -27,7 +27,14 @@ test("README's curl lines work as printed: registered, sent, pulled, acknowledge
 });
 
 test("every file that a document links to is there", async () => {
-  const documents = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "examples/README.md", "docs/delivery.md"];
+  const documents = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "examples/README.md",
+    "docs/delivery.md",
+    "docs/authentication.md",
+  ];
   for (const document of documents) {
     const text = await readFile(document, "utf8");
     const links = [...text.matchAll(/\]\((?!http)([^)#]+)\)/g)].map(([, target = ""]) => target);

@@ -38,6 +38,7 @@ export type Identify = (token: string) => Promise<string>;
  */
 export function createOidc(config: Config, settings: FetchSettings): Identify {
   const issuers = createIssuers(config.AUTH_ISSUERS, settings);
+  let loading: Promise<typeof import("jose/jwt/verify")> | undefined;
   const remembered = new LRUCache<string, { id: string; until: number }>({ max: MAX_REMEMBERED });
 
   async function verify(token: string): Promise<{ id: string; exp: number }> {
@@ -45,7 +46,8 @@ export function createOidc(config: Config, settings: FetchSettings): Identify {
     const issuer = issuers.get(issuerNamedBy(token));
     if (!issuer) throw unauthenticated("The token is from an issuer that is not known here.");
     // Loaded with the first token: 12 to 20 ms, which a process that sees only keys or platform tokens never pays.
-    const { jwtVerify } = await import("jose/jwt/verify");
+    loading ??= import("jose/jwt/verify");
+    const { jwtVerify } = await loading;
     const { payload } = await jwtVerify(token, issuer.keys, {
       algorithms: ALGORITHMS,
       issuer: issuer.spellings,

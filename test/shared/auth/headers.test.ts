@@ -130,6 +130,7 @@ const IGNORED = [
 test.each([
   ["garbage", () => "garbage"],
   ["nothing", () => ""],
+  ["no space", (value: string) => value.replace("Bearer ", "Bearer").replace("cams_", "cams")],
   ["another scheme", (value: string) => value.replace("Bearer", "Basic").replace("cams_", "key_")],
   [
     "a token that is none",

@@ -101,7 +101,7 @@ test.each([
   ["has its keys in a file", (issuer: FakeIssuer) => ({ issuer: issuer.url, jwks_uri: "file:///etc/keys" })],
   [
     "has its keys at an open URL",
-    (issuer: FakeIssuer) => ({ issuer: issuer.url, jwks_uri: issuer.keysUrl.replace("127.0.0.1", "127.0.0.1.nip.io") }),
+    (issuer: FakeIssuer) => ({ issuer: issuer.url, jwks_uri: issuer.keysUrl.replace("127.0.0.1", "0.0.0.0") }),
   ],
   ["has keys at no URL", (issuer: FakeIssuer) => ({ issuer: issuer.url, jwks_uri: "keys" })],
 ])("a discovery document that %s is 503, and its keys are not fetched", async (_, documentOf) => {
