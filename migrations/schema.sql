@@ -103,11 +103,13 @@ create table cams.audit_log (
   resource_type text not null generated always as ((entry ->> 'resourceType'::text)) stored,
   resource_id text not null generated always as ((entry ->> 'resourceId'::text)) stored,
   owner_team text generated always as ((entry ->> 'ownerTeam'::text)) stored,
+  constraint audit_log_moves_head TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint audit_log_key PRIMARY KEY (sequence)
 );
 CREATE INDEX audit_log_actor ON cams.audit_log USING btree (actor, sequence);
 CREATE INDEX audit_log_owner_team ON cams.audit_log USING btree (owner_team, sequence) WHERE (owner_team IS NOT NULL);
 CREATE INDEX audit_log_resource ON cams.audit_log USING btree (resource_id, sequence);
+CREATE CONSTRAINT TRIGGER audit_log_moves_head AFTER INSERT ON cams.audit_log DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION move_audit_head();
 grant select on cams.audit_log to cams_operator;
 
 create table cams.health_transitions (
@@ -296,6 +298,8 @@ CREATE OR REPLACE FUNCTION cams.add_audit_entry(what jsonb)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
+  -- Place and hash of this transaction's own last entry.
+  own text := nullif(current_setting('cams.audit_last', true), '');
   last cams.audit_head;
   entry jsonb := jsonb_strip_nulls(jsonb_build_object(
     -- Who changes a row past the service is named as who is logged in.
@@ -305,13 +309,18 @@ declare
     'reason', nullif(current_setting('cams.reason', true), ''),
     'source', coalesce(nullif(current_setting('cams.source', true), ''), 'sql'))) || what;
   now timestamptz(3);
-  new_hash bytea;
 begin
-  select * into strict last from cams.audit_head for update;
+  if own is null then
+    select * into strict last from cams.audit_head for update;
+  else
+    last.sequence := split_part(own, ' ', 1);
+    last.hash := decode(split_part(own, ' ', 2), 'hex');
+  end if;
+  last.sequence := last.sequence + 1;
   now := clock_timestamp();
-  new_hash := cams.audit_hash(last.hash, last.sequence + 1, now, entry);
-  insert into cams.audit_log (sequence, at, entry, hash) values (last.sequence + 1, now, entry, new_hash);
-  update cams.audit_head set sequence = last.sequence + 1, hash = new_hash;
+  last.hash := cams.audit_hash(last.hash, last.sequence, now, entry);
+  insert into cams.audit_log (sequence, at, entry, hash) values (last.sequence, now, entry, last.hash);
+  perform set_config('cams.audit_last', last.sequence || ' ' || encode(last.hash, 'hex'), true);
 end
 $function$;
 
@@ -439,6 +448,20 @@ begin
 end
 $function$;
 grant execute on function cams.make_message_partitions(days integer) to cams_system;
+
+CREATE OR REPLACE FUNCTION cams.move_audit_head()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if new.sequence::text = split_part(current_setting('cams.audit_last'), ' ', 1) then
+    update cams.audit_head set sequence = new.sequence, hash = new.hash;
+  end if;
+  return null;
+end
+$function$;
 
 CREATE OR REPLACE FUNCTION cams.old_message_partitions(kept_days integer)
  RETURNS SETOF text

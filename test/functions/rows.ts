@@ -28,7 +28,7 @@ export async function insertMessages(
   );
 }
 
-/** Makes inboxes past the service, at `<prefix>1` and on; each column is SQL over `n`. */
+/** Makes inboxes past the service and its audit, at `<prefix>1` and on; each column is SQL over `n`. */
 export async function insertInboxes(
   { sql }: Pick<Service, "sql">,
   count: number,
@@ -45,9 +45,10 @@ export async function insertInboxes(
     ...columns,
   };
   await sql(
-    `insert into cams.agent_inboxes (${Object.keys(all).join(", ")})
-     select ${Object.values(all).join(", ")} from generate_series(1, $1::integer) n`,
-    [count],
+    `begin; set local session_replication_role = replica;
+     insert into cams.agent_inboxes (${Object.keys(all).join(", ")})
+     select ${Object.values(all).join(", ")} from generate_series(1, ${count}) n;
+     commit`,
   );
 }
 
