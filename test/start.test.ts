@@ -35,6 +35,19 @@ function isAlive(pid: number): boolean {
 
 const inbox = { aiAgentAddress: "keeper@corp.example", inboxDestinationType: "PULL_QUEUE" };
 
+test("with AUTH_MODE=oidc it asks callers who they are, and its own scheduler goes on without a credential", async () => {
+  const open = await startProcess({ CAMS_DATA_DIR: folder });
+  const local = client(open.url);
+  await local.put("/v1/principals/ann", { role: "admin" });
+  const { key } = (await local.post("/v1/principals/ann/keys", {})).body;
+  await open.end("SIGTERM");
+  const closed = await startProcess({ CAMS_DATA_DIR: folder, AUTH_MODE: "oidc", LOG_LEVEL: "INFO" });
+  expect((await client(closed.url).get("/v1/agent-inboxes")).status).toBe(401);
+  expect((await client(closed.url, { "x-cams-key": key }).get("/v1/principals")).status).toBe(200);
+  await expect.poll(() => closed.output()).toContain("POST /v1/agent-health-sweep 200");
+  expect(await closed.end("SIGTERM")).toBe(0);
+});
+
 describe("with a database of its own", () => {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     test(`${signal} ends it and its PostgreSQL, exit code 0, and the data are there at the next start`, async () => {

@@ -183,7 +183,7 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
     hash: Buffer,
     answer: (repo: Repository) => Promise<Answer>,
   ): Promise<Answer> {
-    const scope = { principal: caller.principal, functionName: endpoint.name, key };
+    const scope = { principal: nameOf(caller), functionName: endpoint.name, key };
     return own.transaction(async (repo) => {
       const known = await repo.idempotency.take(scope, hash);
       if (known) return { ...known, headers: { ...known.headers, "Idempotent-Replayed": "true" } };
@@ -214,6 +214,11 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
       statements: context.statements,
     });
   }
+}
+
+/** Whose idempotency keys they are: who holds a limited key gets no answer that was given for another one. */
+function nameOf({ principal, limitedTo }: Caller): string {
+  return limitedTo ? `${principal} ${limitedTo.toSorted().join(" ")}` : principal;
 }
 
 /** The address that a request is about, for its log line. */

@@ -111,6 +111,29 @@ describe("an entry", () => {
   });
 });
 
+describe("a transaction of many changes", () => {
+  test("10,000 rows: an entry for each, in one chain, in seconds", async () => {
+    await service.sql(`
+      insert into cams.agent_inboxes (ai_agent_address, inbox_destination_type, inbox_name, registration_timestamp,
+        last_updated_timestamp, updated_by)
+      select 'bulk-' || n, 'PULL_QUEUE', 'a', now(), now(), 'test' from generate_series(1, 10000) n`);
+    await make.inbox();
+    expect(await verified()).toMatchObject({ valid: true, checked: 10_001, head: { sequence: 10_001 } });
+  }, 20_000);
+
+  test("has no entry for what was rolled back to a savepoint, even when that was recorded already", async () => {
+    await make.inbox({ aiAgentAddress: "a@corp.example" });
+    const change = (description: string) =>
+      `update cams.agent_inboxes set description = '${description}' where ai_agent_address = 'a@corp.example';`;
+    await service.sql(`
+      begin; ${change("1")} savepoint s; ${change("2")} set constraints all immediate; rollback to s;
+      set constraints all deferred; ${change("3")} commit`);
+    const descriptions = (await entries()).map(({ after }: { after: { description?: string } }) => after.description);
+    expect(descriptions).toEqual(["3", "1", undefined]);
+    expect(await verified()).toMatchObject({ valid: true, checked: 3 });
+  });
+});
+
 describe("the list", () => {
   test("pages through everything, newest first, each entry once", async () => {
     for (let n = 0; n < 5; n++) await make.inbox();
