@@ -1,18 +1,15 @@
 import { z } from "zod";
 import { and, type Sql, sql } from "../db/sql.ts";
 import { forbidden, Problem } from "../errors.ts";
-import { speaksFor } from "../rules/access.ts";
-import { readCursor, toPage } from "../rules/cursors.ts";
 import { topicsOf } from "../rules/topics.ts";
-import { Message, type MessageFilter } from "../schemas/message.ts";
+import { Message } from "../schemas/message.ts";
 import { guarded, messageIsCancellable, messageIsVisible } from "./authority.ts";
 import type { Context } from "./index.ts";
-import { archivedMessage, finish, linesLocked, liveMessage, liveStatus, lockLines } from "./message-rows.ts";
+import { listing } from "./message-list.ts";
+import { archivedMessage, finish, linesLocked, liveMessage, lockLines } from "./message-rows.ts";
 import { sending } from "./message-send.ts";
 import { sendingBatch } from "./message-send-batch.ts";
 import { redriving } from "./redrive.ts";
-
-const Cursor = z.tuple([z.guid()]);
 
 const Archived = z.object({ expired: z.int(), deadLettered: z.int() });
 const Backlog = z.object({ pending: z.int(), oldestAgeSeconds: z.number() });
@@ -51,6 +48,7 @@ export function messages(context: Context) {
     send: sending(context),
     ...guarded(context, redriving),
     sendBatch: sendingBatch(context),
+    list: listing(context),
 
     /** @throws Problem message_not_found */
     async get(messageId: string) {
@@ -68,40 +66,6 @@ export function messages(context: Context) {
           ])}`,
         noMessage(messageId),
       );
-    },
-
-    /** Newest first, live and archived in one snapshot; only what the caller may see. */
-    async list(filter: z.output<typeof MessageFilter>) {
-      // Asked for by an address of its own, nothing is hidden: the filter's index alone serves.
-      const named = [filter.recipientAddress, filter.senderAddress];
-      const own = named.some((address) => address !== undefined && speaksFor(caller, address));
-      const cursor = readCursor(Cursor, filter.pageToken);
-      const rowsOf = (status: Sql) =>
-        and([
-          filter.recipientAddress !== undefined && sql`m.recipient_address = ${filter.recipientAddress}`,
-          filter.senderAddress !== undefined && sql`m.sender_address = ${filter.senderAddress}`,
-          filter.messageType !== undefined && sql`m.message_type = ${filter.messageType}`,
-          filter.correlationId !== undefined && sql`m.correlation_id = ${filter.correlationId}`,
-          filter.after !== undefined && sql`m.accepted_at >= ${filter.after}::timestamptz`,
-          filter.before !== undefined && sql`m.accepted_at < ${filter.before}::timestamptz`,
-          filter.status && sql`${status} = ${filter.status}`,
-          cursor && sql`m.message_id < ${cursor[0]}::uuid`,
-          own ? undefined : messageIsVisible(caller),
-        ]);
-      const after = filter.after === undefined ? sql`true` : sql`m.finished_at >= ${filter.after}::timestamptz`;
-      const rows = await db.many(
-        "messages.list",
-        Message,
-        sql`
-          (select ${liveMessage(now)} from cams.messages m where ${rowsOf(liveStatus(now))}
-           order by m.message_id desc limit ${filter.pageSize + 1})
-          union all
-          (select ${archivedMessage} from cams.message_archive m where ${rowsOf(sql`m.status`)} and ${after}
-           order by m.message_id desc limit ${filter.pageSize + 1})
-          order by "messageId" desc
-          limit ${filter.pageSize + 1}`,
-      );
-      return toPage(rows, filter.pageSize, (row) => [row.messageId]);
     },
 
     /**

@@ -152,6 +152,39 @@ describe("an agent for sales-*@corp.example", () => {
     expect(Object.keys(answer.body)).toEqual(Object.keys(never.body));
   });
 
+  test("known by name alone pages through the same, each message once, and by a limited key through less", async () => {
+    const [a, b, theirs] = [name("a"), name("b"), name("c")];
+    for (const aiAgentAddress of [a, b, theirs]) await make.inbox({ aiAgentAddress });
+    const routes = [
+      [a, b],
+      [theirs, a],
+      [b, theirs],
+      [theirs, theirs],
+      [a, a],
+      [b, b],
+    ];
+    const sent: string[] = [];
+    for (const [senderAddress, recipientAddress] of routes)
+      sent.push((await make.message({ senderAddress, recipientAddress })).messageId);
+    // Half of them are in the archive.
+    for (const messageId of sent.slice(0, 4)) await service.post(`/v1/messages/${messageId}/cancel`);
+    const seen = async (headers: Headers_) => {
+      const ids: string[] = [];
+      for (let token = ""; ; ) {
+        const { body } = await service.get(`/v1/messages?pageSize=2${token && `&pageToken=${token}`}`, headers);
+        ids.push(...body.items.map(({ messageId }: { messageId: string }) => messageId));
+        if (!body.nextPageToken) return ids.toReversed();
+        token = body.nextPageToken;
+      }
+    };
+    const { principalId } = await make.principal({ addresses: [a, b] });
+    const headers = async (key: object) => ({ "x-cams-key": (await make.key(principalId, { ...key })).key });
+    const only = (...indexes: number[]) => indexes.map((index) => sent[index]);
+    expect(await seen(await headers({}))).toEqual(only(0, 1, 2, 4, 5));
+    expect(await seen(await headers({ addresses: [b] }))).toEqual(only(0, 2, 5));
+    expect(await seen(await agentFor("nobody@corp.example"))).toEqual([]);
+  });
+
   test("cancels what it sent, not what it got: 403, and what it may not see: 404", async () => {
     const headers = await sales();
     const [mine, theirs] = [name(), name("finance")];
