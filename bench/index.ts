@@ -1,3 +1,4 @@
+import { audit } from "./audit.ts";
 import { auth } from "./auth.ts";
 import { coldStart } from "./cold-start.ts";
 import { deliver } from "./deliver.ts";
@@ -9,4 +10,4 @@ import type { Bench } from "./support/bench.ts";
 import { sweep } from "./sweep.ts";
 
 /** Every hot path that is measured. */
-export const benches: readonly Bench[] = [lookup, send, pull, deliver, heartbeat, sweep, auth, coldStart];
+export const benches: readonly Bench[] = [lookup, send, pull, deliver, heartbeat, sweep, auth, audit, coldStart];
