@@ -13,6 +13,9 @@ create table cams.audit_log (
   resource_type text not null generated always as (entry ->> 'resourceType') stored,
   resource_id text not null generated always as (entry ->> 'resourceId') stored,
   owner_team text generated always as (entry ->> 'ownerTeam') stored,
+  -- When the thing was given to another team.
+  previous_team text generated always as (
+    nullif(entry -> 'before' ->> 'owner_team', entry ->> 'ownerTeam')) stored,
   constraint audit_log_key primary key (sequence)
 );
 
@@ -20,6 +23,10 @@ create table cams.audit_log (
 create index audit_log_resource on cams.audit_log (resource_id, sequence);
 create index audit_log_actor on cams.audit_log (actor, sequence);
 create index audit_log_owner_team on cams.audit_log (owner_team, sequence) where owner_team is not null;
+create index audit_log_previous_team on cams.audit_log (previous_team, sequence) where previous_team is not null;
+-- What is rare among what is frequent, and where in the chain a time is.
+create index audit_log_action on cams.audit_log (resource_type, action, sequence);
+create index audit_log_at on cams.audit_log (at, sequence);
 
 -- The end of the chain: one row. Without it the last entries could be cut off unseen.
 create table cams.audit_head (
@@ -56,11 +63,13 @@ declare
     'source', coalesce(nullif(current_setting('cams.source', true), ''), 'sql'))) || what;
   now timestamptz(3);
 begin
-  if own is null then
+  -- Anybody may set the setting: it counts if it names an entry that the head does not know yet, which can only be one
+  -- of this transaction, that has the head's lock.
+  select a.sequence, a.hash into last.sequence, last.hash
+  from cams.audit_head h join cams.audit_log a on a.sequence > h.sequence
+  where a.sequence = split_part(own, ' ', 1)::bigint and a.hash = decode(split_part(own, ' ', 2), 'hex');
+  if not found then
     select * into strict last from cams.audit_head for update;
-  else
-    last.sequence := split_part(own, ' ', 1);
-    last.hash := decode(split_part(own, ' ', 2), 'hex');
   end if;
   last.sequence := last.sequence + 1;
   now := clock_timestamp();
@@ -76,7 +85,7 @@ create function cams.move_audit_head() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if new.sequence::text = split_part(current_setting('cams.audit_last'), ' ', 1) then
+  if not exists (select from cams.audit_log where sequence > new.sequence) then
     update cams.audit_head set sequence = new.sequence, hash = new.hash;
   end if;
   return null;
@@ -93,11 +102,14 @@ declare
   before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) - hidden end;
   after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) - hidden end;
   row jsonb := coalesce(after, before);
+  -- What the router says of it: the service itself deactivates a webhook that is gone, asked by nobody.
+  reason jsonb := case when before ->> 'admin_status' <> after ->> 'admin_status'
+    then jsonb_build_object('reason', to_jsonb(new) ->> 'status_reason') else '{}' end;
 begin
   perform cams.add_audit_entry(jsonb_build_object(
     'action', case tg_op when 'INSERT' then 'created' when 'UPDATE' then 'updated' else 'deleted' end,
     'resourceType', tg_argv[0], 'resourceId', row ->> tg_argv[1], 'ownerTeam', row ->> tg_argv[2],
-    'before', before, 'after', after));
+    'before', before, 'after', after) || reason);
   return null;
 end
 $$;
@@ -151,11 +163,32 @@ when ((old.inbox_destination_type, old.inbox_name, old.admin_status, old.quarant
 execute function cams.record_change('inbox', 'ai_agent_address', 'owner_team', '{status,status_reason,health_status,
   last_health_check_timestamp,expected_by,sweep_after,failures_in_row,delivery_paused_until}');
 
--- Not when it is only encrypted anew.
+-- A rotation keeps the old secret; what is only encrypted anew does not.
 create constraint trigger webhook_secrets_audit after update on cams.webhook_secrets
 deferrable initially deferred for each row
-when (new.previous_until > old.previous_until or old.previous_until is null and new.previous_until is not null)
+when (new.previous_secret = old.secret)
 execute function cams.record_secret_rotation();
+
+-- Trigger: what is made anew under a name goes on counting where the one before ended, so that an ETag never stands for
+-- two things.
+create function cams.continue_revision() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  new.revision := new.revision + coalesce((
+    select (a.entry -> 'before' ->> 'revision')::integer
+    from cams.audit_log a
+    where a.resource_id = to_jsonb(new) ->> tg_argv[1] and a.resource_type = tg_argv[0] and a.action = 'deleted'
+    order by a.sequence desc
+    limit 1), 0);
+  return new;
+end
+$$;
+
+create trigger agent_inboxes_continue_revision before insert on cams.agent_inboxes
+for each row execute function cams.continue_revision('inbox', 'ai_agent_address');
+create trigger principals_continue_revision before insert on cams.principals
+for each row execute function cams.continue_revision('principal', 'principal_id');
 
 -- Nobody writes it but the triggers.
 grant select on cams.audit_log, cams.audit_head to cams_operator;
@@ -163,6 +196,9 @@ grant execute on function cams.audit_hash(bytea, bigint, timestamptz, jsonb) to 
 
 -- Down Migration
 
+drop trigger principals_continue_revision on cams.principals;
+drop trigger agent_inboxes_continue_revision on cams.agent_inboxes;
+drop function cams.continue_revision();
 drop trigger webhook_secrets_audit on cams.webhook_secrets;
 drop trigger agent_inboxes_audit_decisions on cams.agent_inboxes;
 drop trigger agent_inboxes_audit on cams.agent_inboxes;

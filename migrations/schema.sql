@@ -59,6 +59,7 @@ CREATE CONSTRAINT TRIGGER agent_inboxes_audit AFTER INSERT OR DELETE ON cams.age
   last_health_check_timestamp,expected_by,sweep_after,failures_in_row,delivery_paused_until}');
 CREATE CONSTRAINT TRIGGER agent_inboxes_audit_decisions AFTER UPDATE OF inbox_destination_type, inbox_name, admin_status, quarantined_at, description, owner_team, heartbeat_interval_seconds, max_delivery_attempts ON cams.agent_inboxes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((((((((old.inbox_destination_type IS DISTINCT FROM new.inbox_destination_type) OR (old.inbox_name IS DISTINCT FROM new.inbox_name)) OR (old.admin_status IS DISTINCT FROM new.admin_status)) OR (old.quarantined_at IS DISTINCT FROM new.quarantined_at)) OR (old.description IS DISTINCT FROM new.description)) OR (old.owner_team IS DISTINCT FROM new.owner_team)) OR (old.heartbeat_interval_seconds IS DISTINCT FROM new.heartbeat_interval_seconds)) OR (old.max_delivery_attempts IS DISTINCT FROM new.max_delivery_attempts))) EXECUTE FUNCTION record_change('inbox', 'ai_agent_address', 'owner_team', '{status,status_reason,health_status,
   last_health_check_timestamp,expected_by,sweep_after,failures_in_row,delivery_paused_until}');
+CREATE TRIGGER agent_inboxes_continue_revision BEFORE INSERT ON cams.agent_inboxes FOR EACH ROW EXECUTE FUNCTION continue_revision('inbox', 'ai_agent_address');
 CREATE TRIGGER agent_inboxes_record_health_transition AFTER UPDATE ON cams.agent_inboxes FOR EACH ROW WHEN (((old.health_status <> new.health_status) OR (old.status <> new.status))) EXECUTE FUNCTION record_health_transition();
 grant select, insert, update, delete on cams.agent_inboxes to cams_agent;
 grant select, update (revision) on cams.agent_inboxes to cams_operator;
@@ -103,11 +104,15 @@ create table cams.audit_log (
   resource_type text not null generated always as ((entry ->> 'resourceType'::text)) stored,
   resource_id text not null generated always as ((entry ->> 'resourceId'::text)) stored,
   owner_team text generated always as ((entry ->> 'ownerTeam'::text)) stored,
+  previous_team text generated always as (NULLIF(((entry -> 'before'::text) ->> 'owner_team'::text), (entry ->> 'ownerTeam'::text))) stored,
   constraint audit_log_moves_head TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint audit_log_key PRIMARY KEY (sequence)
 );
+CREATE INDEX audit_log_action ON cams.audit_log USING btree (resource_type, action, sequence);
 CREATE INDEX audit_log_actor ON cams.audit_log USING btree (actor, sequence);
+CREATE INDEX audit_log_at ON cams.audit_log USING btree (at, sequence);
 CREATE INDEX audit_log_owner_team ON cams.audit_log USING btree (owner_team, sequence) WHERE (owner_team IS NOT NULL);
+CREATE INDEX audit_log_previous_team ON cams.audit_log USING btree (previous_team, sequence) WHERE (previous_team IS NOT NULL);
 CREATE INDEX audit_log_resource ON cams.audit_log USING btree (resource_id, sequence);
 CREATE CONSTRAINT TRIGGER audit_log_moves_head AFTER INSERT ON cams.audit_log DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION move_audit_head();
 grant select on cams.audit_log to cams_operator;
@@ -274,6 +279,7 @@ create table cams.principals (
 CREATE INDEX principals_newest ON cams.principals USING btree (created_at, principal_id);
 CREATE CONSTRAINT TRIGGER principals_audit AFTER INSERT OR DELETE ON cams.principals DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_change('principal', 'principal_id', '', '{}');
 CREATE CONSTRAINT TRIGGER principals_audit_decisions AFTER UPDATE ON cams.principals DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((((old.principal_id IS DISTINCT FROM new.principal_id) OR (old.role IS DISTINCT FROM new.role)) OR (old.team IS DISTINCT FROM new.team)) OR (old.addresses IS DISTINCT FROM new.addresses))) EXECUTE FUNCTION record_change('principal', 'principal_id', '', '{}');
+CREATE TRIGGER principals_continue_revision BEFORE INSERT ON cams.principals FOR EACH ROW EXECUTE FUNCTION continue_revision('principal', 'principal_id');
 grant select on cams.principals to cams_agent;
 grant select, insert, update, delete on cams.principals to cams_operator;
 grant select on cams.principals to cams_system;
@@ -288,7 +294,7 @@ create table cams.webhook_secrets (
   constraint webhook_secrets_inbox FOREIGN KEY (ai_agent_address) REFERENCES agent_inboxes(ai_agent_address) ON DELETE CASCADE,
   constraint webhook_secrets_previous_is_whole CHECK (((previous_secret IS NULL) = (previous_until IS NULL)))
 );
-CREATE CONSTRAINT TRIGGER webhook_secrets_audit AFTER UPDATE ON cams.webhook_secrets DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.previous_until > old.previous_until) OR ((old.previous_until IS NULL) AND (new.previous_until IS NOT NULL)))) EXECUTE FUNCTION record_secret_rotation();
+CREATE CONSTRAINT TRIGGER webhook_secrets_audit AFTER UPDATE ON cams.webhook_secrets DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.previous_secret = old.secret)) EXECUTE FUNCTION record_secret_rotation();
 grant select, insert, update on cams.webhook_secrets to cams_agent;
 grant select, update on cams.webhook_secrets to cams_system;
 
@@ -310,11 +316,13 @@ declare
     'source', coalesce(nullif(current_setting('cams.source', true), ''), 'sql'))) || what;
   now timestamptz(3);
 begin
-  if own is null then
+  -- Anybody may set the setting: it counts if it names an entry that the head does not know yet, which can only be one
+  -- of this transaction, that has the head's lock.
+  select a.sequence, a.hash into last.sequence, last.hash
+  from cams.audit_head h join cams.audit_log a on a.sequence > h.sequence
+  where a.sequence = split_part(own, ' ', 1)::bigint and a.hash = decode(split_part(own, ' ', 2), 'hex');
+  if not found then
     select * into strict last from cams.audit_head for update;
-  else
-    last.sequence := split_part(own, ' ', 1);
-    last.hash := decode(split_part(own, ' ', 2), 'hex');
   end if;
   last.sequence := last.sequence + 1;
   now := clock_timestamp();
@@ -360,6 +368,23 @@ AS $function$
   select sha256(previous || convert_to(sequence || ' ' || extract(epoch from at) || ' ' || entry::text, 'UTF8'))
 $function$;
 grant execute on function cams.audit_hash(previous bytea, sequence bigint, at timestamp with time zone, entry jsonb) to cams_operator;
+
+CREATE OR REPLACE FUNCTION cams.continue_revision()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  new.revision := new.revision + coalesce((
+    select (a.entry -> 'before' ->> 'revision')::integer
+    from cams.audit_log a
+    where a.resource_id = to_jsonb(new) ->> tg_argv[1] and a.resource_type = tg_argv[0] and a.action = 'deleted'
+    order by a.sequence desc
+    limit 1), 0);
+  return new;
+end
+$function$;
 
 CREATE OR REPLACE FUNCTION cams.drop_message_partition(name text, kept_days integer)
  RETURNS boolean
@@ -456,7 +481,7 @@ CREATE OR REPLACE FUNCTION cams.move_audit_head()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  if new.sequence::text = split_part(current_setting('cams.audit_last'), ' ', 1) then
+  if not exists (select from cams.audit_log where sequence > new.sequence) then
     update cams.audit_head set sequence = new.sequence, hash = new.hash;
   end if;
   return null;
@@ -496,11 +521,14 @@ declare
   before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) - hidden end;
   after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) - hidden end;
   row jsonb := coalesce(after, before);
+  -- What the router says of it: the service itself deactivates a webhook that is gone, asked by nobody.
+  reason jsonb := case when before ->> 'admin_status' <> after ->> 'admin_status'
+    then jsonb_build_object('reason', to_jsonb(new) ->> 'status_reason') else '{}' end;
 begin
   perform cams.add_audit_entry(jsonb_build_object(
     'action', case tg_op when 'INSERT' then 'created' when 'UPDATE' then 'updated' else 'deleted' end,
     'resourceType', tg_argv[0], 'resourceId', row ->> tg_argv[1], 'ownerTeam', row ->> tg_argv[2],
-    'before', before, 'after', after));
+    'before', before, 'after', after) || reason);
   return null;
 end
 $function$;

@@ -34,8 +34,14 @@ export function startScheduler(app: App): void {
  * have a credential for the scheduler: its connections are pipes to which nothing else has the other end.
  */
 function caller(app: App): (path: string) => Promise<number | undefined> {
-  const admit = async () => SCHEDULER;
-  const server = createServer(app.serve(endpoints, { admit, count: async () => {} }));
+  const server = createServer(
+    app.serve(endpoints, {
+      async admit(_req, _role, _directory, introduce) {
+        introduce?.(SCHEDULER.principal);
+        return SCHEDULER;
+      },
+    }),
+  );
   return (path) =>
     new Promise((resolve, reject) => {
       const [near, far] = duplexPair();

@@ -11,11 +11,15 @@ const list = () =>
 
 /** `issuer` or `issuer=keys`: both https, or http to this machine; `|` parts an issuer from its subjects in our ids. */
 function isIssuer(entry: string): boolean {
-  return (
-    entry.split("=").length <= 2 &&
-    !entry.includes("|") &&
-    entry.split("=").every((url) => /^(https:|http:\/\/(127\.0\.0\.1|localhost)[:/])/.test(url) && URL.canParse(url))
-  );
+  return entry.split("=").length <= 2 && !entry.includes("|") && entry.split("=").every(isSafe);
+}
+
+/** Nobody on the way can answer in its place. */
+function isSafe(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { protocol, hostname, username } = new URL(url);
+  const isHere = ["127.0.0.1", "localhost", "[::1]"].includes(hostname);
+  return username === "" && (protocol === "https:" || (protocol === "http:" && isHere));
 }
 
 /** What an issuer's subjects are called by: two that differ in the scheme alone would speak for one another. */
@@ -99,7 +103,7 @@ export const environment = z.object({
   ),
   AUTH_GATEWAY_ACCOUNT: z
     .string()
-    .transform((account) => account.toLowerCase())
+    .transform((account) => account.trim().toLowerCase())
     .optional()
     .describe("The API Gateway's service account: no caller itself, it passes on its callers' tokens."),
   AUTH_SYSTEM_ACCOUNTS: list().describe(
@@ -163,11 +167,12 @@ export type Config = Readonly<z.output<typeof environment>>;
 export class ConfigError extends Error {}
 
 /**
- * Parses an environment. Empty values count as not set.
+ * Parses an environment. Empty and blank values count as not set.
  * @throws ConfigError naming every fault
  */
 export function readConfig(env: Record<string, string | undefined> = process.env): Config {
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ""));
+  // Of a list nothing but commas is nothing too.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => /[^,\s]/.test(value ?? "")));
   const parsed = environment.safeParse(given);
   const wrong = parsed.error?.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`) ?? [];
   const faults = [...wrong, ...contradictions(given)];

@@ -5,22 +5,23 @@ import { type Caller, permits, type Role, SYSTEM } from "../rules/access.ts";
 import type { Directory } from "./directory.ts";
 import type { FetchSettings } from "./issuers.ts";
 import { createOidc } from "./oidc.ts";
-import { createPrincipals } from "./principals.ts";
+import { createPrincipals, type Proven } from "./principals.ts";
 import { proofOf } from "./proof.ts";
 import { createCount } from "./rate-limit.ts";
 
 /** Who comes in. */
 export interface Gate {
   /**
-   * Tells who calls, and whether it may call an endpoint of this role.
-   * @throws Problem unauthenticated, forbidden, issuer_unavailable, database_unavailable
+   * Tells who calls, if it may call an endpoint of this role. `introduce` is told the principal as soon as it is proven,
+   * whatever it may do, and the request is counted then; without it, asking again while a request waits, it is not.
+   * @throws Problem unauthenticated, forbidden, rate_limited, issuer_unavailable, database_unavailable
    */
-  admit(req: IncomingMessage, role: Role, directory: Directory): Promise<Caller>;
-  /**
-   * Counts a request of this caller.
-   * @throws Problem rate_limited
-   */
-  count(caller: Caller): Promise<void>;
+  admit(
+    req: IncomingMessage,
+    role: Role,
+    directory: Directory,
+    introduce?: (principal: string) => void,
+  ): Promise<Caller>;
 }
 
 interface Settings extends FetchSettings {
@@ -33,36 +34,48 @@ const ANYBODY: Caller = { principal: "anonymous", role: "agent", addresses: [] }
 /** With `AUTH_MODE=none`. */
 const LOCAL: Caller = { principal: "local", role: "admin", addresses: [] };
 
-const USUAL: Settings = { timeoutMs: 5_000, cooldownMs: 30_000, now: () => performance.now() };
+const USUAL: Settings = { timeoutMs: 5_000, cooldownMs: 30_000, failureMs: 1_000, now: () => performance.now() };
 
 /** Lets in who proves to be somebody: `docs/authentication.md` has the rules. Reaches out for nothing yet. */
 export function createGate(config: Config, settings: Partial<Settings> = {}): Gate {
   const identify = config.AUTH_MODE === "none" ? localCaller : identifier(config, { ...USUAL, ...settings });
   const count = createCount(config.AUTH_MODE === "none" ? 0 : config.RATE_LIMIT_PER_MINUTE);
   return {
-    async admit(req, role, directory) {
+    async admit(req, role, directory, introduce) {
+      // Not counted: together all who watch whether the service lives could use up what one may do.
       if (role === "public") return ANYBODY;
-      const caller = await identify(req, role, directory);
+      const caller = await identify(req, role, directory, async (principal, isSystem) => {
+        introduce?.(principal);
+        if (introduce && !isSystem) await count(principal);
+      });
       if (!permits(role, caller)) throw forbidden(`This takes the role ${role}.`);
       return caller;
-    },
-    async count(caller) {
-      // Neither is one principal: together all who watch whether the service lives could use up what one may do.
-      if (caller !== ANYBODY && caller.role !== "system") await count(caller.principal);
     },
   };
 }
 
-async function localCaller(_req: IncomingMessage, role: Role): Promise<Caller> {
+async function localCaller(req: IncomingMessage, role: Role, _: Directory, proven: Proven): Promise<Caller> {
+  if (!isFromHere(req))
+    throw forbidden("Without authentication only this machine is served: call it by its loopback name.");
+  await proven(LOCAL.principal, false);
   return role === "system" ? { ...SYSTEM, principal: LOCAL.principal } : LOCAL;
+}
+
+/**
+ * Whether nobody but this machine asks. A page that a browser shows here may send requests to any port of it: it says
+ * where it is from, or, when a name of its own leads to this machine, names that.
+ */
+function isFromHere({ headers: { host, origin } }: IncomingMessage): boolean {
+  const own = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
+  return own.test(host ?? "localhost") && (origin === undefined || own.test(origin.replace(/^https?:\/\//, "")));
 }
 
 function identifier(config: Config, settings: Settings) {
   const oidc = createOidc(config, settings);
   const principals = createPrincipals(config, settings.now);
-  return async (req: IncomingMessage, _role: Role, directory: Directory): Promise<Caller> => {
+  return async (req: IncomingMessage, _role: Role, directory: Directory, proven: Proven): Promise<Caller> => {
     const proof = proofOf(req, config);
-    if ("key" in proof) return principals.byKey(proof.key, directory);
-    return principals.byId("token" in proof ? await oidc(proof.token) : proof.account, directory);
+    if ("key" in proof) return principals.byKey(proof.key, directory, proven);
+    return principals.byId("token" in proof ? await oidc(proof.token) : proof.account, directory, proven);
   };
 }

@@ -21,7 +21,7 @@ export function accountOf({ email, email_verified }: Record<string, unknown>): s
  */
 export function subjectOf(issuer: string, subject: unknown): string {
   const id = `${issuer.replace(/^https?:\/\//, "")}|${subject}`;
-  if (typeof subject !== "string" || subject === "" || id.length > MAX_ID || !/^[ -~]+$/.test(id))
+  if (typeof subject !== "string" || subject === "" || id.length > MAX_ID || !/^[!-~]+$/.test(id))
     throw unauthenticated("The token's subject cannot be the id of a principal.");
   return id;
 }

@@ -15,6 +15,8 @@ export interface FetchSettings {
   timeoutMs: number;
   /** Keys are asked for anew at most this often because of tokens with an unknown key: anybody can make those. */
   cooldownMs: number;
+  /** An issuer that failed is left alone so long: anybody can make tokens that name it. */
+  failureMs: number;
 }
 
 export const GOOGLE = "https://accounts.google.com";
@@ -37,6 +39,7 @@ export function createIssuers(entries: readonly string[], settings: FetchSetting
 
 function keysOf(issuer: string, keysUrl: string | undefined, settings: FetchSettings): JWTVerifyGetKey {
   let opened: Promise<JWTVerifyGetKey> | undefined;
+  let failure: { error: unknown; until: number } | undefined;
 
   async function open(): Promise<JWTVerifyGetKey> {
     const { createRemoteJWKSet } = await import("jose/jwks/remote");
@@ -46,6 +49,7 @@ function keysOf(issuer: string, keysUrl: string | undefined, settings: FetchSett
 
   return async (header, token) => {
     try {
+      if (failure && performance.now() < failure.until) throw failure.error;
       opened ??= open().catch((error) => {
         opened = undefined;
         throw error;
@@ -54,6 +58,7 @@ function keysOf(issuer: string, keysUrl: string | undefined, settings: FetchSett
       return await keys(header, token);
     } catch (error) {
       if (TOKEN_FAULTS.includes((error as { code?: string }).code ?? "")) throw error;
+      if (error !== failure?.error) failure = { error, until: performance.now() + settings.failureMs };
       throw new Problem("issuer_unavailable", "The keys of the token's issuer cannot be fetched now.", {
         retryAfterSeconds: RETRY_AFTER_SECONDS,
         cause: error,

@@ -8,11 +8,14 @@ import { createLookups } from "./lookups.ts";
 
 /** Says what somebody who has proven who it is may do. */
 export interface Principals {
-  /** @throws Problem unauthenticated, forbidden, database_unavailable */
-  byId(id: string, directory: Directory): Promise<Caller>;
-  /** @throws Problem unauthenticated, database_unavailable */
-  byKey(text: string, directory: Directory): Promise<Caller>;
+  /** @throws Problem unauthenticated, forbidden, database_unavailable; what `proven` throws */
+  byId(id: string, directory: Directory, proven: Proven): Promise<Caller>;
+  /** @throws Problem unauthenticated, database_unavailable; what `proven` throws */
+  byKey(text: string, directory: Directory, proven: Proven): Promise<Caller>;
 }
+
+/** Called when it is certain who calls, before it is known what it may do. */
+export type Proven = (principal: string, isSystem: boolean) => Promise<void>;
 
 /** What the table may say: `system` is never among it. */
 const ROLES: readonly string[] = ["agent", "operator", "admin"];
@@ -26,21 +29,23 @@ export function createPrincipals(config: Config, now: () => number): Principals 
   const lookUpKey = createLookups<StoredKey | undefined>(now);
 
   return {
-    async byId(id, directory) {
+    async byId(id, directory, proven) {
       if (id === config.AUTH_GATEWAY_ACCOUNT) throw unauthenticated("The gateway passes on its callers' credentials.");
+      await proven(id, systems.has(id));
       if (systems.has(id)) return { principal: id, role: "system", addresses: [] };
       if (admins.has(id)) return { principal: id, role: "admin", addresses: [] };
       const { value } = await lookUp(id, (id) => directory.principal(id));
       if (!value || !ROLES.includes(value.role)) throw forbidden(`${id} is not registered.`);
       return callerOf(value);
     },
-    async byKey(text, directory) {
+    async byKey(text, directory, proven) {
       const parsed = parseApiKey(text);
       if (!parsed) throw unauthenticated(BAD_KEY);
       const { value, begun } = await lookUpKey(parsed.keyId, (keyId) => directory.key(keyId));
       if (!isSecretOf(value?.hash, parsed.secret) || !value) throw unauthenticated(BAD_KEY);
       const ended = value.endsInMs !== undefined && now() >= begun + value.endsInMs;
       if (ended || !ROLES.includes(value.role)) throw unauthenticated(BAD_KEY);
+      await proven(value.principal, false);
       return value.limitedTo ? limited(value, value.limitedTo) : callerOf(value);
     },
   };

@@ -39,6 +39,8 @@ interface Dependencies {
 }
 
 const SLOW_MS = 50;
+/** The server ends a statement; only when nothing comes from it so long after, the connection is given up. */
+const SPARE_SECONDS = 10;
 const MAX_TRIES = 5;
 
 export function createDatabase({ pool, log, metrics, constraints }: Dependencies): Database {
@@ -54,7 +56,12 @@ export function createDatabase({ pool, log, metrics, constraints }: Dependencies
     return name;
   }
 
-  async function run(on: pg.Pool | pg.PoolClient, operation: string, statement: Sql): Promise<pg.QueryArrayResult> {
+  async function run(
+    on: pg.Pool | pg.PoolClient,
+    operation: string,
+    statement: Sql,
+    limitSeconds?: number,
+  ): Promise<pg.QueryArrayResult> {
     const start = performance.now();
     let outcome = "ok";
     try {
@@ -63,7 +70,8 @@ export function createDatabase({ pool, log, metrics, constraints }: Dependencies
         text: statement.text,
         values: statement.values as unknown[],
         rowMode: "array",
-      });
+        ...(limitSeconds !== undefined && { query_timeout: (limitSeconds + SPARE_SECONDS) * 1000 }),
+      } as pg.QueryArrayConfig);
     } catch (error) {
       outcome = "error";
       throw error;
@@ -122,11 +130,14 @@ export function createDatabase({ pool, log, metrics, constraints }: Dependencies
     return retried(async () => {
       const client = await pool.connect();
       const hooks: (() => void)[] = [];
+      let limitSeconds: number | undefined;
       const limit = async (seconds: number | undefined) => {
-        if (seconds !== undefined) await client.query(`set local statement_timeout = '${Number(seconds)}s'`);
+        if (seconds === undefined) return;
+        limitSeconds = seconds;
+        await client.query(`set local statement_timeout = '${Number(seconds)}s'`);
       };
       const bound: Database = {
-        ...verbs((operation, statement) => run(client, operation, statement)),
+        ...verbs((operation, statement) => run(client, operation, statement, limitSeconds)),
         transaction: async (inner, { statementTimeoutSeconds } = {}) => {
           await limit(statementTimeoutSeconds);
           return inner(bound);

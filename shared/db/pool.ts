@@ -42,7 +42,7 @@ export async function openConnections(config: Config, log: Logger): Promise<Conn
     options: common,
     idle_in_transaction_session_timeout: 10_000,
     statement_timeout: config.DB_STATEMENT_TIMEOUT_SECONDS * 1000,
-    // A network that swallows packets: the server's own limit never arrives. Longer than the longest statement (55 s).
+    // A network that swallows packets: the server's own limit never arrives. Who sets a longer one sets this one too.
     query_timeout: 65_000,
     keepAlive: true,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,

@@ -102,10 +102,10 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
   async function answerTo(match: Match, search: string, req: IncomingMessage, visit: Visit): Promise<Answer> {
     const { endpoint } = match;
     const repo = serving.repo(endpoint);
-    const caller = await serving.gate.admit(req, endpoint.role, repo.principals);
     const context = currentContext();
-    if (context) context.principal = caller.principal;
-    await serving.gate.count(caller);
+    const caller = await serving.gate.admit(req, endpoint.role, repo.principals, (principal) => {
+      if (context) context.principal = principal;
+    });
     const own = repo.as(caller);
     const body = endpoint.method === "GET" ? undefined : await readBody(req);
     const parsed = parseRequest(endpoint, match, search, body);

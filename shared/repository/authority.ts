@@ -12,58 +12,48 @@ export type Refused = ReadonlyMap<string, Problem>;
 const NONE: Refused = new Map();
 
 /**
- * Runs `work` for the addresses that the caller acts for: those it speaks for by itself, and as an operator those whose
- * inbox is its team's, which are held so until `work` has committed. `work` gets the others as refused.
+ * Of these addresses those that the caller does not act for: neither speaks for by itself nor, as an operator, has as
+ * its team's inbox. Locks nothing; what must not be done to an inbox given away meanwhile has `isOwnInbox` beside it.
  */
-export async function actingFor<T>(
-  context: Context,
-  addresses: readonly string[],
-  work: (refused: Refused, bound: Context) => Promise<T>,
-): Promise<T> {
-  const { caller } = context;
+export async function refusals({ db, caller }: Context, addresses: readonly string[]): Promise<Refused> {
   const others = addresses.filter((address) => !speaksFor(caller, address));
-  if (others.length === 0) return work(NONE, context);
+  if (others.length === 0) return NONE;
   const team = teamOf(caller);
-  if (team === undefined) return work(new Map(others.map((address) => [address, notYours(caller, address)])), context);
-  return context.transaction(async (_, bound) => {
-    const rows = await bound.db.many(
-      "authority.hold",
-      Owned,
-      sql`
-        select i.ai_agent_address as address, i.owner_team as "ownerTeam"
-        from cams.agent_inboxes i
-        where i.ai_agent_address = any (${others}::text[])
-        order by i.ai_agent_address
-        for no key update`,
-    );
-    const owners = new Map(rows.map(({ address, ownerTeam }) => [address, ownerTeam]));
-    const refused = new Map<string, Problem>();
-    for (const address of others)
-      if (!owners.has(address)) refused.set(address, inboxNotFound(address));
-      else if (owners.get(address) !== team) refused.set(address, notYours(caller, address));
-    return work(refused, bound);
-  });
+  if (team === undefined) return new Map(others.map((address) => [address, notYours(caller, address)]));
+  const rows = await db.many(
+    "authority.owners",
+    Owned,
+    sql`
+      select i.ai_agent_address as address, i.owner_team as "ownerTeam"
+      from cams.agent_inboxes i
+      where i.ai_agent_address = any (${others}::text[])`,
+  );
+  const owners = new Map(rows.map(({ address, ownerTeam }) => [address, ownerTeam]));
+  const refused = new Map<string, Problem>();
+  for (const address of others)
+    if (!owners.has(address)) refused.set(address, inboxNotFound(address));
+    else if (owners.get(address) !== team) refused.set(address, notYours(caller, address));
+  return refused;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: each method has parameters of its own behind the address
 type ByAddress = Record<string, (address: string, ...rest: any[]) => Promise<unknown>>;
 
 /** The same methods, each of which first asks whether the caller acts for the address it is given. */
-export function guarded<Methods extends ByAddress>(
-  context: Context,
-  methodsOf: (context: Context) => Methods,
-): Methods {
-  const methods = methodsOf(context);
+export function guarded<Methods extends ByAddress>(context: Context, methods: Methods): Methods {
   const guard =
-    (name: string) =>
-    (address: string, ...rest: unknown[]) =>
-      actingFor(context, [address], async (refused, bound) => {
-        const refusal = refused.get(address);
-        if (refusal) throw refusal;
-        const allowed = bound === context ? methods : methodsOf(bound);
-        return (allowed[name] as ByAddress[string])(address, ...rest);
-      });
-  return Object.fromEntries(Object.keys(methods).map((name) => [name, guard(name)])) as unknown as Methods;
+    (method: ByAddress[string]): ByAddress[string] =>
+    async (address, ...rest) => {
+      const refusal = (await refusals(context, [address])).get(address);
+      if (refusal) throw refusal;
+      return method(address, ...rest);
+    };
+  return Object.fromEntries(Object.entries(methods).map(([name, method]) => [name, guard(method)])) as Methods;
+}
+
+/** Condition on an inbox `i`: it still is the caller's team's. None when the caller speaks for its address. */
+export function isOwnInbox(caller: Caller, address: string): Sql | undefined {
+  return speaksFor(caller, address) ? undefined : sql`i.owner_team = ${teamOf(caller)}`;
 }
 
 /** Whether a caller may know what only those do who act for an inbox. */
@@ -96,7 +86,7 @@ function isOwn(caller: Caller, address: Sql): Sql {
   return or([and([matching(caller.addresses, address), limit]), team !== undefined && ofTeam(team, address)]);
 }
 
-/** As `speaksFor` decides it. Names without `*` stand apart: an index finds them. */
+/** As `speaksFor` decides it. Names without `*` stand apart: of the archive an index finds them. */
 function matching(patterns: readonly string[], address: Sql): Sql {
   const names = patterns.filter((pattern) => !pattern.includes("*"));
   const likes = patterns.filter((pattern) => pattern.includes("*")).map(likeOf);
@@ -114,6 +104,7 @@ function likeOf(pattern: string): string {
   return pattern.replaceAll(/[\\%_]/g, "\\$&").replaceAll("*", "%");
 }
 
-function notYours({ principal }: Caller, address: string): Problem {
+/** The refusal of what is done for an address by somebody who does not act for it. */
+export function notYours({ principal }: Caller, address: string): Problem {
   return forbidden(`${principal} does not act for ${address}.`);
 }

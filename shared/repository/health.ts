@@ -6,7 +6,7 @@ import { SUSPECT_AFTER_MISSED } from "../rules/health.ts";
 import { Timestamp } from "../schemas/common.ts";
 import type { HealthReport } from "../schemas/health.ts";
 import { HealthStatus, Status } from "../schemas/inbox.ts";
-import { actingFor, guarded } from "./authority.ts";
+import { guarded, refusals } from "./authority.ts";
 import type { Context } from "./index.ts";
 import { dueNow } from "./message-rows.ts";
 
@@ -32,9 +32,9 @@ const Cursor = z.tuple([z.int()]);
 
 /** What agents report of themselves, and what became of it. */
 export function health(context: Context) {
-  const { now } = context;
+  const { db, now } = context;
   return {
-    ...guarded(context, histories),
+    ...guarded(context, histories(context)),
 
     /**
      * Records reports, each for an address of its own that the caller acts for; answers what became of each, or why it
@@ -46,18 +46,17 @@ export function health(context: Context) {
      */
     async report(reports: readonly z.output<typeof HealthReport>[]) {
       const addresses = reports.map(({ aiAgentAddress }) => aiAgentAddress);
-      return actingFor(context, addresses, async (refused, bound) => {
-        const allowed = reports.filter(({ aiAgentAddress }) => !refused.has(aiAgentAddress));
-        const rows = allowed.length > 0 ? await record(bound.db, allowed) : [];
-        const found = new Map(rows.map((row) => [row.aiAgentAddress, row]));
-        return new Map(
-          addresses.map((address) => [address, found.get(address) ?? refused.get(address) ?? inboxNotFound(address)]),
-        );
-      });
+      const refused = await refusals(context, addresses);
+      const allowed = reports.filter(({ aiAgentAddress }) => !refused.has(aiAgentAddress));
+      const rows = allowed.length > 0 ? await record(allowed) : [];
+      const found = new Map(rows.map((row) => [row.aiAgentAddress, row]));
+      return new Map(
+        addresses.map((address) => [address, found.get(address) ?? refused.get(address) ?? inboxNotFound(address)]),
+      );
     },
   };
 
-  async function record(db: Context["db"], reports: readonly z.output<typeof HealthReport>[]) {
+  async function record(reports: readonly z.output<typeof HealthReport>[]) {
     return db.many(
       "health.report",
       Reported,

@@ -4,6 +4,7 @@ import { forbidden, Problem } from "../errors.ts";
 import { isUnbound } from "../rules/access.ts";
 import { topicsOf } from "../rules/topics.ts";
 import { Inbox, type InboxUpdate } from "../schemas/inbox.ts";
+import { isOwnInbox, notYours, seesInside } from "./authority.ts";
 import { inboxAt } from "./inbox-rows.ts";
 import type { Context } from "./index.ts";
 
@@ -16,6 +17,19 @@ const MANY = { statementTimeoutSeconds: 55 };
 /** What changes a registered inbox, in transactions that say who did it. */
 export function inboxChanges({ db, now, hints, caller, transaction }: Context) {
   const by = caller.principal;
+
+  const which = (address: string, revisions: readonly number[] | undefined): Sql =>
+    and([
+      sql`i.ai_agent_address = ${address}`,
+      revisions && sql`i.revision = any(${revisions}::int[])`,
+      isOwnInbox(caller, address),
+    ]);
+
+  function refusal(found: z.output<typeof Inbox>): Problem {
+    if (!seesInside(caller, found)) return notYours(caller, found.aiAgentAddress);
+    return new Problem("revision_mismatch", `The inbox is at revision ${found.revision}.`);
+  }
+
   return {
     /** Keeps the secret of an inbox that has none yet; answers whether it had none. */
     async keepSecret(address: string, sealedSecret: Buffer): Promise<boolean> {
@@ -40,7 +54,7 @@ export function inboxChanges({ db, now, hints, caller, transaction }: Context) {
             with i as (
               update cams.agent_inboxes i
               set last_updated_timestamp = ${now}, updated_by = ${by}, revision = i.revision + 1
-              where ${and([sql`i.ai_agent_address = ${address}`, atRevision(revisions)])}
+              where ${which(address, revisions)}
                 and i.inbox_destination_type = 'HTTP_ENDPOINT'
               returning i.ai_agent_address
             )
@@ -88,7 +102,7 @@ export function inboxChanges({ db, now, hints, caller, transaction }: Context) {
             update cams.agent_inboxes i
             set ${list([...changes, sql`last_updated_timestamp = ${now}`])}, updated_by = ${by},
               revision = i.revision + 1
-            where ${and([sql`i.ai_agent_address = ${address}`, atRevision(revisions)])}
+            where ${which(address, revisions)}
             returning ${inboxAt(now)}`,
         );
         if (!updated) throw refusal(await repo.inboxes.get(address));
@@ -110,19 +124,11 @@ export function inboxChanges({ db, now, hints, caller, transaction }: Context) {
           "inboxes.delete",
           sql`
             delete from cams.agent_inboxes i
-            where ${and([sql`i.ai_agent_address = ${address}`, atRevision(revisions)])}`,
+            where ${which(address, revisions)}`,
         );
         if (deleted === 0) throw refusal(await repo.inboxes.get(address));
         await repo.messages.deadLetterAll(address, "inbox_deleted");
       }, MANY);
     },
   };
-}
-
-function refusal({ revision }: { revision: number }): Problem {
-  return new Problem("revision_mismatch", `The inbox is at revision ${revision}.`);
-}
-
-function atRevision(revisions: readonly number[] | undefined): Sql | undefined {
-  return revisions && sql`i.revision = any(${revisions}::int[])`;
 }

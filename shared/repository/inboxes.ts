@@ -28,7 +28,7 @@ export function inboxes(context: Context) {
   }
 
   return {
-    ...guarded(context, inboxChanges),
+    ...guarded(context, inboxChanges(context)),
 
     /**
      * Without a team of its own the inbox belongs to the caller's.

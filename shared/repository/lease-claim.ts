@@ -1,8 +1,9 @@
 import { z } from "zod";
-import { type Sql, sql } from "../db/sql.ts";
+import { and, type Sql, sql } from "../db/sql.ts";
 import { inboxNotFound, Problem } from "../errors.ts";
 import { PulledMessage } from "../schemas/message.ts";
 import { leasing } from "./attempts.ts";
+import { isOwnInbox } from "./authority.ts";
 import type { Context } from "./index.ts";
 import { dueNow, pulledMessage } from "./message-rows.ts";
 import { messages } from "./messages.ts";
@@ -40,7 +41,7 @@ interface Claimed {
  * @throws Problem inbox_not_found, inbox_inactive, inbox_not_pulled
  */
 export function claiming(context: Context) {
-  const { db, now } = context;
+  const { db, now, caller } = context;
 
   const due = (address: string): Sql => dueNow(now, sql`${address}`);
 
@@ -71,7 +72,8 @@ export function claiming(context: Context) {
           -- Shared with other pulls, against quarantine and change of destination; only taken when there is work, so
           -- that an idle agent's polling writes nothing.
           select i.max_delivery_attempts from cams.agent_inboxes i, line
-          where i.ai_agent_address = ${address} and i.admin_status = 'ACTIVE' and i.quarantined_at is null
+          where ${and([sql`i.ai_agent_address = ${address}`, isOwnInbox(caller, address)])}
+            and i.admin_status = 'ACTIVE' and i.quarantined_at is null
             and i.inbox_destination_type = 'PULL_QUEUE'
             and (${evenIfStuck}::boolean or not line.stuck)
             -- Not as "exists": where much is due, that is planned as a walk through everybody's messages.

@@ -29,10 +29,10 @@ const Prolonged = z.object({
 
 /** What a puller does: claim messages, and with the lease tokens acknowledge, return or extend. */
 export function leases(context: Context) {
-  return guarded(context, leasesUnguarded);
+  return guarded(context, leasesOfAnyone(context));
 }
 
-function leasesUnguarded(context: Context) {
+function leasesOfAnyone(context: Context) {
   const { db, now, hints } = context;
   const announce = (address: string) => db.afterCommit(() => hints.publish(inboxTopic(address)));
 

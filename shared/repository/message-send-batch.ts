@@ -3,7 +3,7 @@ import { type Sql, sql } from "../db/sql.ts";
 import { Problem } from "../errors.ts";
 import { priorityRank, SECONDS_PER_STEP } from "../rules/priority.ts";
 import type { MessageToSend } from "../schemas/message.ts";
-import { actingFor } from "./authority.ts";
+import { refusals } from "./authority.ts";
 import type { Context } from "./index.ts";
 import { linesLocked, lockLines } from "./message-rows.ts";
 import { bodyHash, insertMessages, notTheSender, resultOf, Sent, takeKeys, topicOf } from "./message-send.ts";
@@ -19,19 +19,18 @@ type Result = ReturnType<typeof resultOf>;
  * Locks are taken in an order that all keep: inboxes, then the senders' message ids, then lines, each sorted.
  */
 export function sendingBatch(context: Context) {
-  const { now } = context;
+  const { db, now, hints } = context;
   return async function sendBatch(messages: readonly Given[], traceparent: string | undefined) {
     const senders = messages.map(({ senderAddress }) => senderAddress);
-    return actingFor(context, senders, async (refused, bound) => {
-      const allowed = messages.filter(({ senderAddress }) => !refused.has(senderAddress));
-      const accepted = (allowed.length > 0 ? await acceptAll(bound, allowed, traceparent) : []).values();
-      return messages.map(({ senderAddress }) =>
-        refused.has(senderAddress) ? notTheSender(senderAddress) : (accepted.next().value as Result),
-      );
-    });
+    const refused = await refusals(context, senders);
+    const allowed = messages.filter(({ senderAddress }) => !refused.has(senderAddress));
+    const accepted = (allowed.length > 0 ? await acceptAll(allowed, traceparent) : []).values();
+    return messages.map(({ senderAddress }) =>
+      refused.has(senderAddress) ? notTheSender(senderAddress) : (accepted.next().value as Result),
+    );
   };
 
-  async function acceptAll({ db, hints }: Context, messages: readonly Given[], traceparent: string | undefined) {
+  async function acceptAll(messages: readonly Given[], traceparent: string | undefined) {
     const rows = await db.many("messages.send_batch", Sent, sendAll(messages, traceparent));
     const results = messages.map(({ recipientAddress }, index) => resultOf(rows[index] as Row, recipientAddress));
     const topics = results.flatMap((result, index) =>

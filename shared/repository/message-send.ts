@@ -6,7 +6,7 @@ import { priorityRank, SECONDS_PER_STEP } from "../rules/priority.ts";
 import { DELIVERIES, inboxTopic } from "../rules/topics.ts";
 import { Timestamp } from "../schemas/common.ts";
 import type { MessageToSend } from "../schemas/message.ts";
-import { actingFor } from "./authority.ts";
+import { refusals } from "./authority.ts";
 import type { Context } from "./index.ts";
 
 /** How long a sender's own message id keeps its send idempotent. */
@@ -32,19 +32,9 @@ export const Sent = z.object({
  * @throws Problem inbox_not_found, inbox_inactive, message_id_reused; forbidden when the caller is not the sender
  */
 export function sending(context: Context) {
-  const { now } = context;
+  const { db, now, hints } = context;
   return async function send(given: z.output<typeof MessageToSend>, traceparent: string | undefined) {
-    return actingFor(context, [given.senderAddress], async (refused, bound) => {
-      if (refused.size > 0) throw notTheSender(given.senderAddress);
-      return accept(bound, given, traceparent);
-    });
-  };
-
-  async function accept(
-    { db, hints }: Context,
-    given: z.output<typeof MessageToSend>,
-    traceparent: string | undefined,
-  ) {
+    if ((await refusals(context, [given.senderAddress])).size > 0) throw notTheSender(given.senderAddress);
     const once = given.senderMessageId !== undefined;
     const sent = await db.one(
       once ? "messages.send_once" : "messages.send",
@@ -56,7 +46,7 @@ export function sending(context: Context) {
     if (result instanceof Problem) throw result;
     if (!result.replayed) db.afterCommit(() => hints.publish(topicOf(sent, given.recipientAddress)));
     return result;
-  }
+  };
 
   /** CTE `inbox`: the recipient's row, held against deletion, and whether it refuses messages. */
   function recipient(given: z.output<typeof MessageToSend>): Sql {

@@ -46,7 +46,7 @@ export function messages(context: Context) {
 
   return {
     send: sending(context),
-    ...guarded(context, redriving),
+    ...guarded(context, redriving(context)),
     sendBatch: sendingBatch(context),
     list: listing(context),
 

@@ -11,7 +11,7 @@ const key = sql`
   k.key_id as "keyId", k.description, k.addresses, k.expires_at as "expiresAt", k.created_at as "createdAt",
   k.created_by as "createdBy"`;
 
-const Touched = z.object({ keys: z.int() });
+const Counted = z.object({ keys: z.int() });
 
 /** The keys of principals. */
 export function principalKeys({ db, now, caller, transaction }: Context) {
@@ -22,8 +22,13 @@ export function principalKeys({ db, now, caller, transaction }: Context) {
      */
     async createKey(id: string, given: z.output<typeof ApiKeyToCreate>, made: { keyId: string; hash: Buffer }) {
       return transaction(async (_, { db }) => {
-        // First the principal's row: of several at once the limit holds, and the revision counts them.
-        const { keys } = await touch(db, id);
+        // First the principal's row; counted only when it is had, so that of several at once the limit holds.
+        await touch(db, id);
+        const { keys } = await db.one(
+          "principals.count_keys",
+          Counted,
+          sql`select count(*) as keys from cams.api_keys k where k.principal_id = ${id}`,
+        );
         if (keys >= MOST_KEYS)
           throw new Problem("too_many_keys", `A principal has ${MOST_KEYS} keys at most: revoke one first.`);
         const created = await db.maybe(
@@ -57,16 +62,14 @@ export function principalKeys({ db, now, caller, transaction }: Context) {
   };
 
   /** The keys are part of what a principal is: with them its revision changes. */
-  async function touch(bound: typeof db, id: string) {
-    return bound.one(
+  async function touch(bound: typeof db, id: string): Promise<void> {
+    const touched = await bound.execute(
       "principals.touch",
-      Touched,
       sql`
         update cams.principals p
         set updated_at = ${now}, updated_by = ${caller.principal}, revision = p.revision + 1
-        where p.principal_id = ${id}
-        returning (select count(*) from cams.api_keys k where k.principal_id = p.principal_id) as keys`,
-      () => principalNotFound(id),
+        where p.principal_id = ${id}`,
     );
+    if (touched === 0) throw principalNotFound(id);
   }
 }

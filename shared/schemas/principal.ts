@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { Page, pageOf, prose, Timestamp, TimestampInput, text, Uuid } from "./common.ts";
 
-const RESERVED = ["cams", "local", "anonymous"];
+const RESERVED = ["cams", "local", "anonymous", "scheduler"];
 
 /**
  * The id of a principal: a verified e-mail address of Google's, `<issuer>|<subject>` of any other issuer, or a name for
@@ -11,9 +11,9 @@ export const PrincipalId = z
   .string()
   .min(1)
   .max(255)
-  .regex(/^[^\s\p{C}\p{Z}]+$/u, "must be printable, without white space")
+  .regex(/^[!-~]+$/, "must be printable ASCII without white space")
   .refine((value) => value !== "." && value !== "..", "must not be . or ..")
-  .transform((value) => (value.includes("|") ? value : value.normalize("NFC").toLowerCase()))
+  .transform((value) => (value.includes("|") ? value : value.toLowerCase()))
   .refine((value) => !RESERVED.includes(value), "is reserved for the system")
   .meta({
     id: "PrincipalId",
@@ -29,6 +29,7 @@ export const AddressPattern = z
   .max(255)
   .regex(/^[^\s/?#%\p{C}\p{Z}]+$/u, "must be printable, without white space and none of / ? # %")
   .transform((value) => value.normalize("NFC").toLowerCase().normalize("NFC"))
+  .refine((value) => value.length <= 255, "must be at most 255 characters in canonical form")
   .meta({
     id: "AddressPattern",
     description: "An address; `*` stands for any characters.",

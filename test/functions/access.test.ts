@@ -267,6 +267,41 @@ describe("an operator of the team sales", () => {
     }
   });
 
+  test("asks without locking anything: neither it nor anybody else waits", async () => {
+    const headers = await operatorOf("sales");
+    const { aiAgentAddress } = await make.inbox({ ownerTeam: "sales" });
+    const holder = new pg.Client(service.databaseUrl);
+    await holder.connect();
+    await holder.query("begin");
+    await holder.query("select from cams.agent_inboxes where ai_agent_address = $1 for no key update", [
+      aiAgentAddress,
+    ]);
+    const history = (asked: Headers_) => service.get(at(aiAgentAddress, "/health-history"), asked);
+    expect((await history(headers)).status).toBe(200);
+    expect((await history(guarded.key("foreignOperator"))).status).toBe(403);
+    await holder.query("rollback");
+    await holder.end();
+  });
+
+  test("reports with others for the same inboxes, its own and its team's, and nothing deadlocks", async () => {
+    const own = Array.from({ length: 5 }, (_, n) => `a${n}@corp.example`);
+    const teams = Array.from({ length: 5 }, (_, n) => `b${n}@corp.example`);
+    for (const aiAgentAddress of own) await make.inbox({ aiAgentAddress });
+    for (const aiAgentAddress of teams) await make.inbox({ aiAgentAddress, ownerTeam: "sales" });
+    const operator = await somebody({ role: "operator", team: "sales", addresses: own });
+    const reports = [...own, ...teams].map((aiAgentAddress) => ({ aiAgentAddress, status: "HEALTHY" }));
+    const many = async (headers: Headers_) => {
+      for (let n = 0; n < 10; n++) {
+        const { body } = await service.post("/v1/agent-health-check/batch", { reports }, headers);
+        expect(body.results.filter(({ inbox }: { inbox?: object }) => inbox)).toHaveLength(10);
+      }
+    };
+    const start = performance.now();
+    await Promise.all([many(operator), many(guarded.key("agent")), many(guarded.key("agent"))]);
+    // A deadlock takes a second to be found.
+    expect(performance.now() - start).toBeLessThan(900);
+  });
+
   test("404 for an address that is not registered, but 403 as its sender", async () => {
     const headers = await operatorOf("sales");
     await refused(404, () => service.post(at(name(), "/messages/pull"), {}, headers));

@@ -1,6 +1,7 @@
 import pg from "pg";
 import { describe, expect, test } from "vitest";
 import { makerFor } from "../support/make.ts";
+import { startReceiver } from "../support/receiver.ts";
 import { useService } from "../support/service.ts";
 
 const service = useService();
@@ -27,7 +28,12 @@ describe("an entry", () => {
       source: "inboxes-update",
       requestId: "request-7",
       before: { maxDeliveryAttempts: 20, revision: 1 },
-      after: { maxDeliveryAttempts: 7, revision: 2, aiAgentAddress: address },
+      after: {
+        maxDeliveryAttempts: 7,
+        revision: 2,
+        aiAgentAddress: address,
+        lastUpdatedTimestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z$/),
+      },
       hash: expect.stringMatching(/^[0-9a-f]{64}$/),
     });
     expect(updated.databaseUser).toMatch(/\w/);
@@ -63,6 +69,29 @@ describe("an entry", () => {
       "api_key deleted",
     ]);
     expect(new Set((await entries()).map(({ actor }: { actor: string }) => actor))).toEqual(new Set(["local"]));
+  });
+
+  test("is made by each of many rotations at once", async () => {
+    const webhook = { inboxDestinationType: "HTTP_ENDPOINT", inboxName: "https://agents.corp.example/inbox" };
+    const { aiAgentAddress } = await make.inbox(webhook);
+    const rotate = () => service.post(`/v1/agent-inboxes/${aiAgentAddress}/rotate-secret`);
+    const answers = await Promise.all(Array.from({ length: 30 }, rotate));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(30);
+    expect(await entries("?action=secret_rotated&pageSize=100")).toHaveLength(30);
+  });
+
+  test("says why the service itself deactivated a webhook, and that nobody asked it to", async () => {
+    const gone = await startReceiver((_, res) => res.writeHead(410).end());
+    const { aiAgentAddress } = await make.inbox({ inboxDestinationType: "HTTP_ENDPOINT", inboxName: gone.url });
+    await make.message({ recipientAddress: aiAgentAddress });
+    await service.post("/v1/messages/deliver");
+    expect((await entries())[0]).toMatchObject({
+      actor: "cams",
+      source: "cams",
+      action: "updated",
+      after: { adminStatus: "INACTIVE" },
+      reason: "its destination answered 410 Gone",
+    });
   });
 
   test("is not made by health, by messages, or by a change that changes nothing", async () => {
@@ -212,6 +241,21 @@ describe("audit-verify", () => {
     expect(await verified()).toMatchObject({ valid: true, checked: 6 });
     await service.sql(statements);
     expect(await verified()).toMatchObject({ valid: false, brokenAt: place });
+  });
+
+  test.each([
+    "'99 00'",
+    "'1 ' || repeat('00', 32)",
+    "'2 ' || (select encode(hash, 'hex') from cams.audit_log where sequence = 2)",
+  ])("true though somebody set what transactions remember their last entry by: to %s", async (forged) => {
+    for (let n = 0; n < 3; n++) await make.inbox();
+    await service.sql(
+      `select set_config('cams.audit_last', ${forged}, false);
+         update cams.agent_inboxes set description = 'once'; update cams.agent_inboxes set description = 'twice'`,
+    );
+    await make.inbox();
+    expect(await verified()).toMatchObject({ valid: true, checked: 3 + 2 * 3 + 1 });
+    await service.sql("reset all");
   });
 
   test("goes on where it was broken: later entries are linked to what is there", async () => {

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { request } from "node:http";
 import { describe, expect, test } from "vitest";
 import { client } from "../support/client.ts";
 import { stripped } from "../support/issuer.ts";
@@ -39,6 +41,40 @@ describe("a service whose invokers Cloud Run checks", () => {
   });
 });
 
+describe("without authentication", () => {
+  test.each([
+    ["of a page that is shown in a browser", { origin: "https://evil.example" }],
+    ["of a page whose name leads here", { host: "evil.example:8080" }],
+    ["of a page without a name", { origin: "null" }],
+    ["by the name of a stranger that looks like ours", { host: "localhost.evil.example" }],
+  ])("a request %s is refused: 403", async (_, headers) => {
+    const service = await startService();
+    for (const [method, path] of [
+      ["POST", "/v1/agent-health-sweep"],
+      ["GET", "/v1/agent-inboxes"],
+    ] as const)
+      expect(await ask(service.url, method, path, headers)).toBe(403);
+    expect(await ask(service.url, "GET", "/health/live", headers)).toBe(200);
+    await service.close();
+  });
+
+  test.each([{}, { host: "localhost:1" }, { host: "[::1]" }, { origin: "http://127.0.0.1:3000" }])(
+    "a request of this machine is served: %j",
+    async (headers) => {
+      const service = await startService();
+      expect(await ask(service.url, "GET", "/v1/agent-inboxes", headers)).toBe(200);
+      await service.close();
+    },
+  );
+});
+
+/** As `fetch` cannot: with a host of its own. */
+async function ask(url: string, method: string, path: string, headers: Record<string, string>): Promise<number> {
+  const [answer] = await once(request(new URL(path, url), { method, headers }).end(), "response");
+  answer.resume();
+  return answer.statusCode;
+}
+
 test("429 with Retry-After beyond the limit, for this principal alone, and not for the system", async () => {
   const service = await startService({
     ...platform,
@@ -59,6 +95,9 @@ test("429 with Retry-After beyond the limit, for this principal alone, and not f
   expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
   expect(Number(refused.headers.get("retry-after"))).toBeLessThanOrEqual(60);
   expect((await as("b").get("/v1/agent-inboxes")).status).toBe(200);
+  // What is refused counts too: of who may not one learns nothing by asking without end.
+  const asStranger = five.map(() => as("stranger").get("/v1/agent-inboxes"));
+  expect((await statuses(asStranger)).toSorted()).toEqual([403, 403, 403, 429, 429]);
   expect(await statuses(five.map(() => as("s").post("/v1/agent-health-sweep")))).toEqual(Array(5).fill(200));
   expect(await statuses(five.map(() => client(service.url).get("/health/live")))).toEqual(Array(5).fill(200));
   await service.close();

@@ -85,7 +85,7 @@ describe("inboxes-delete", () => {
     await remove("again");
 
     const fresh = await calls.inbox({ aiAgentAddress: "again" });
-    expect(fresh).toMatchObject({ revision: 1, healthStatus: "UNKNOWN", status: "ACTIVE", maxDeliveryAttempts: 20 });
+    expect(fresh).toMatchObject({ revision: 2, healthStatus: "UNKNOWN", status: "ACTIVE", maxDeliveryAttempts: 20 });
     expect(fresh).not.toHaveProperty("description");
     expect(await calls.inboxOf("again")).toMatchObject({ pendingMessages: 0 });
     expect(await calls.ack("again", pulled.leaseToken)).toMatchObject({ body: { acknowledged: [] } });

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from "node:timers/promises";
+import pg from "pg";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { useGuardedService } from "../support/callers.ts";
 import { makerFor } from "../support/make.ts";
@@ -55,6 +57,8 @@ describe("a principal", () => {
     ["local", { role: "agent" }],
     ["anonymous", { role: "agent" }],
     ["two words", { role: "agent" }],
+    ["\u0130".repeat(200), { role: "agent" }],
+    ["ann", { role: "agent", addresses: ["\u0130".repeat(200)] }],
     ["a".repeat(256), { role: "agent" }],
     ["ann", { role: "system" }],
     ["ann", { role: "public" }],
@@ -83,6 +87,15 @@ describe("a principal", () => {
     expect((await read(later)).status).toBe(304);
     await service.delete(at("ann", `/keys/${keyId}`));
     expect((await read(later)).status).toBe(200);
+  });
+
+  test("made anew under the same id is not taken for the one before: 200 and 412 by its ETag", async () => {
+    const first = await service.put(at("reborn"), { role: "admin" });
+    const etag = first.headers.get("etag") as string;
+    await service.delete(at("reborn"));
+    await service.put(at("reborn"), { role: "agent" });
+    expect((await service.get(at("reborn"), { "if-none-match": etag })).status).toBe(200);
+    expect((await service.put(at("reborn"), { role: "admin" }, { "if-match": etag })).status).toBe(412);
   });
 
   test("that deletes itself is unknown afterwards", async () => {
@@ -125,14 +138,29 @@ describe("a key", () => {
     expect(written).not.toContain(token.split(".")[2]);
   });
 
-  test("of two made at once for the last place one is refused", async () => {
+  test("that may not do what it asks for is named in the log all the same", async () => {
+    written = "";
+    await service.get("/v1/principals", guarded.key("agent"));
+    const line = written.split("\n").find((line) => line.includes('"httpRequest"')) as string;
+    expect(JSON.parse(line)).toMatchObject({ principal: "agent", outcome: "forbidden" });
+  });
+
+  test("of several made at once for the last place one is made, though all have waited for the same row", async () => {
     const { principalId } = await make.principal();
     await service.sql(
       `insert into cams.api_keys (key_id, principal_id, secret_hash, created_at, created_by)
        select cams.uuid7(now()), $1, sha256('x'), now(), 'test' from generate_series(1, 99)`,
       [principalId],
     );
-    const answers = await Promise.all([1, 2, 3, 4].map(() => service.post(at(principalId, "/keys"), {})));
+    const holder = new pg.Client(service.databaseUrl);
+    await holder.connect();
+    await holder.query("begin");
+    await holder.query("update cams.principals set team = 'x' where principal_id = $1", [principalId]);
+    const calls = [1, 2, 3, 4].map(() => service.post(at(principalId, "/keys"), {}));
+    await delay(300);
+    await holder.query("commit");
+    await holder.end();
+    const answers = await Promise.all(calls);
     expect(answers.map(({ status }) => status).toSorted()).toEqual([201, 409, 409, 409]);
   });
 

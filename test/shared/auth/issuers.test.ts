@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { AUDIENCE, type FakeIssuer, startIssuer } from "../../support/issuer.ts";
 import { type Outcome, refusal, startDoor } from "./door.ts";
@@ -35,6 +36,21 @@ test("an issuer is asked for nothing before its first token, then once", async (
   await call();
   expect(issuer.requests).toEqual([DISCOVERY, "/certs"]);
 });
+
+test.each(["/certs", DISCOVERY])(
+  "an issuer that failed at %s is left alone for a while, whoever names it",
+  async (path) => {
+    const { issuer, call, present } = await setUp({ failureMs: 300 });
+    issuer.answer(path, answering("", 500));
+    const forger = await startIssuer();
+    for (let n = 0; n < 20; n++) unavailable(await present(await forger.mint({ iss: issuer.url, jti: n })));
+    expect(issuer.requests.length).toBeLessThanOrEqual(2);
+    issuer.answer(path, undefined);
+    unavailable(await call());
+    await delay(320);
+    expect((await call()).status).toBe(200);
+  },
+);
 
 test("an issuer whose keys are named is not asked where they are", async () => {
   const { issuer, call } = await setUp({}, ({ url, keysUrl }) => `${url}=${keysUrl}`);
