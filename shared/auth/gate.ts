@@ -43,7 +43,7 @@ export function createGate(config: Config, settings: Partial<Settings> = {}): Ga
     async admit(req, role, directory) {
       if (role === "public") return ANYBODY;
       const caller = await identify(req, role, directory);
-      if (!permits(role, caller)) throw forbidden(`This takes the role ${role}.`);
+      if (!permits(role, caller)) throw forbidden(`This takes the role ${role}${asAgent(caller)}.`);
       return caller;
     },
     async count(caller) {
@@ -51,6 +51,11 @@ export function createGate(config: Config, settings: Partial<Settings> = {}): Ga
       if (caller !== ANYBODY && caller.role !== "system") await count(caller.principal);
     },
   };
+}
+
+/** An administrator whose key is limited would look for the fault elsewhere. */
+function asAgent({ limitedTo }: Caller): string {
+  return limitedTo ? ": a key limited to addresses is an agent's" : "";
 }
 
 async function localCaller(_req: IncomingMessage, role: Role): Promise<Caller> {

@@ -66,6 +66,11 @@ export function guarded<Methods extends ByAddress>(
   return Object.fromEntries(Object.keys(methods).map((name) => [name, guard(name)])) as unknown as Methods;
 }
 
+/** A caller in a refusal: its principal may well be allowed what a limited key is not. */
+export function nameOf({ principal, limitedTo }: Caller): string {
+  return limitedTo ? `This key of ${principal}` : principal;
+}
+
 /** Whether a caller may know what only those do who act for an inbox. */
 export function seesInside(caller: Caller, { aiAgentAddress, ownerTeam }: InboxOwner): boolean {
   const team = teamOf(caller);
@@ -114,6 +119,6 @@ function likeOf(pattern: string): string {
   return pattern.replaceAll(/[\\%_]/g, "\\$&").replaceAll("*", "%");
 }
 
-function notYours({ principal }: Caller, address: string): Problem {
-  return forbidden(`${principal} does not act for ${address}.`);
+function notYours(caller: Caller, address: string): Problem {
+  return forbidden(`${nameOf(caller)} does not act for ${address}.`);
 }
