@@ -94,8 +94,7 @@ describe("an entry", () => {
   test("has nothing of a key's secret, nor has any other table", async () => {
     const { principalId } = await make.principal();
     const { key, keyId } = await make.key(principalId);
-    const secret = key.split("_").at(-1);
-    expect(secret).toHaveLength(43);
+    const secret = key.slice(-43);
     const tables = await service.sql<{ name: string }>(
       "select relname as name from pg_class where relnamespace = 'cams'::regnamespace and relkind = 'r'",
     );
