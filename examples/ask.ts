@@ -2,7 +2,7 @@
 //
 //   npx node examples/ask.ts [address] [question]
 //
-// CAMS_URL (http://127.0.0.1:8080), TIMEOUT_SECONDS (30)
+// CAMS_URL (http://127.0.0.1:8080), CAMS_KEY (where the service asks for one), TIMEOUT_SECONDS (30)
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -22,6 +22,7 @@ interface Body {
 }
 
 const service = (process.env.CAMS_URL || "http://127.0.0.1:8080").replace(/\/$/, "");
+const key = process.env.CAMS_KEY;
 const [recipient = "echo@example", question = "Is anybody there?"] = process.argv.slice(2);
 const timeoutSeconds = Number(process.env.TIMEOUT_SECONDS || 30);
 const correlationId = randomUUID();
@@ -87,7 +88,8 @@ async function leave(): Promise<void> {
 async function call(method: string, path: string, body?: unknown): Promise<Body> {
   const response = await fetch(service + path, {
     method,
-    ...(body !== undefined && { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+    headers: { "content-type": "application/json", ...(key && { "x-cams-key": key }) },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
     signal: AbortSignal.timeout(40_000),
   }).catch(({ message, cause }: Error & { cause?: { code?: string; message?: string } }) => {
     const reason = cause?.message || cause?.code || message;
@@ -96,6 +98,8 @@ async function call(method: string, path: string, body?: unknown): Promise<Body>
   const answer = (await response.json().catch(() => ({}))) as Body;
   if (response.ok) return answer;
   throw new Error(
-    answer.code ? `${answer.code}: ${answer.detail}` : `${service} answers ${response.status}: is CAMS_URL right?`,
+    answer.code
+      ? `${answer.code}: ${answer.detail}${response.status === 401 ? " Is CAMS_KEY right?" : ""}`
+      : `${service} answers ${response.status}: is CAMS_URL right?`,
   );
 }

@@ -99,6 +99,10 @@ async function startService(): Promise<void> {
     LOG_LEVEL: "ERROR",
     DATABASE_URL: "",
     INSTANCE_CONNECTION_NAME: "",
+    // Nobody else calls it.
+    AUTH_MODE: "none",
+    AUTH_ISSUERS: "",
+    PLATFORM_AUTH: "",
     // As under npm, the service ends with its parent, should that be killed.
     npm_lifecycle_event: "demo",
   };

@@ -2,7 +2,8 @@
 //
 //   npx node examples/echo-agent.ts [address]
 //
-// CAMS_URL (http://127.0.0.1:8080), AGENT_ADDRESS (echo@example), HEARTBEAT_SECONDS (60, at least 5)
+// CAMS_URL (http://127.0.0.1:8080), CAMS_KEY (where the service asks for one), AGENT_ADDRESS (echo@example),
+// HEARTBEAT_SECONDS (60, at least 5)
 import { setTimeout as sleep } from "node:timers/promises";
 
 interface Message {
@@ -23,6 +24,7 @@ interface Answer {
 }
 
 const service = (process.env.CAMS_URL || "http://127.0.0.1:8080").replace(/\/$/, "");
+const key = process.env.CAMS_KEY;
 const address = process.argv[2] || process.env.AGENT_ADDRESS || "echo@example";
 const heartbeatIntervalSeconds = Number(process.env.HEARTBEAT_SECONDS || 60);
 const inbox = `/v1/agent-inboxes/${encodeURIComponent(address)}`;
@@ -135,7 +137,7 @@ async function callOnce(method: string, path: string, body: unknown, waitSeconds
   try {
     const response = await fetch(service + path, {
       method,
-      headers: { "content-type": "application/json" },
+      headers: { "content-type": "application/json", ...(key && { "x-cams-key": key }) },
       body: JSON.stringify(body),
       // Stopping cuts short what only waits; what was begun is brought to its end.
       signal: waitSeconds > 0 ? AbortSignal.any([timeout, stopping.signal]) : timeout,
@@ -156,7 +158,8 @@ async function callOnce(method: string, path: string, body: unknown, waitSeconds
 
 function refusal({ status, body: { code, detail } }: Answer): string {
   if (status === 0) return `${detail}`;
-  return code ? `${code}: ${detail}` : `${service} answers ${status}, but not as CAMS does: is CAMS_URL right?`;
+  if (code) return `${code}: ${detail}${status === 401 ? " Is CAMS_KEY right?" : ""}`;
+  return `${service} answers ${status}, but not as CAMS does: is CAMS_URL right?`;
 }
 
 async function pause(seconds: number): Promise<void> {

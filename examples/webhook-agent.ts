@@ -2,8 +2,9 @@
 //
 //   npx node examples/webhook-agent.ts [address]
 //
-// CAMS_URL (http://127.0.0.1:8080), AGENT_ADDRESS (webhook@example), HEARTBEAT_SECONDS (60, at least 5), WEBHOOK_PORT
-// (9090), WEBHOOK_URL (http://127.0.0.1:9090/inbox: where CAMS reaches this agent), SECRET_FILE (<address>.secret)
+// CAMS_URL (http://127.0.0.1:8080), CAMS_KEY (where the service asks for one), AGENT_ADDRESS (webhook@example),
+// HEARTBEAT_SECONDS (60, at least 5), WEBHOOK_PORT (9090), WEBHOOK_URL (http://127.0.0.1:9090/inbox: where CAMS reaches
+// this agent), SECRET_FILE (<address>.secret)
 import { once } from "node:events";
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage } from "node:http";
@@ -16,6 +17,7 @@ type Event = { id: string; source: string; data: unknown };
 type Answer = { status: number; code?: string; detail?: string; secret?: string };
 
 const service = (process.env.CAMS_URL || "http://127.0.0.1:8080").replace(/\/$/, "");
+const key = process.env.CAMS_KEY;
 const address = process.argv[2] || process.env.AGENT_ADDRESS || "webhook@example";
 const secretFile = process.env.SECRET_FILE || `${address}.secret`;
 const heartbeatIntervalSeconds = Number(process.env.HEARTBEAT_SECONDS || 60);
@@ -103,14 +105,16 @@ async function report(status: "HEALTHY" | "UNHEALTHY"): Promise<void> {
 
 /** Calls the service until it answers: all that is called here may be repeated. A stopping agent tries only once. */
 async function call(method: string, path: string, given = {}): Promise<Answer> {
-  const init = { method, headers: { "content-type": "application/json" }, body: JSON.stringify(given) };
+  const headers = { "content-type": "application/json", ...(key && { "x-cams-key": key }) };
+  const init = { method, headers, body: JSON.stringify(given) };
   for (let seconds = 0.5; ; seconds = Math.min(10, seconds * 2)) {
     const answer = await fetch(service + path, { ...init, signal: AbortSignal.timeout(10_000) }).then(
       async (res): Promise<Answer> => ({ ...((await res.json().catch(() => ({}))) as Answer), status: res.status }),
       ({ message }): Answer => ({ status: 599, detail: `no answer (${message})` }),
     );
     if (answer.status < 300 || answer.code === "inbox_exists") return answer;
-    const refusal = `${method} ${service}${path}: ${answer.code ?? answer.status} ${answer.detail ?? ""}`;
+    const hint = answer.status === 401 ? " Is CAMS_KEY right?" : "";
+    const refusal = `${method} ${service}${path}: ${answer.code ?? answer.status} ${answer.detail ?? ""}${hint}`;
     if ((answer.status < 500 && answer.status !== 429) || stopping.signal.aborted) throw new Error(refusal);
     say(`${refusal}, trying again`);
     await pause(seconds * (1 + Math.random() / 4));

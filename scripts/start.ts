@@ -59,7 +59,7 @@ async function main(): Promise<void> {
     takeOver(server.current, handler);
     const url = await listen(server.current, HOST, port);
     startScheduler(app);
-    console.log(welcome(url));
+    console.log(welcome(url, config.AUTH_MODE === "none" ? "" : ` -H "X-Cams-Key: $CAMS_KEY"`));
   } catch (error) {
     console.error(lineOf(error));
     await end(1);
@@ -114,14 +114,15 @@ function lineOf(error: unknown): string {
   return `cams cannot start: ${code && !message.includes(code) ? `${code} ` : ""}${message.split("\n")[0]}`;
 }
 
-function welcome(url: string): string {
+/** `credential` is what a call needs beside what it asks for. */
+function welcome(url: string, credential: string): string {
   return [
     `cams ready on ${url}`,
     "",
     "Try:",
-    `  curl -s ${url}/v1/agent-inboxes -H 'content-type: application/json' -d '{"aiAgentAddress":"me@example","inboxDestinationType":"PULL_QUEUE"}'`,
-    `  curl -s ${url}/v1/messages -H 'content-type: application/json' -d '{"recipientAddress":"me@example","senderAddress":"you@example","payload":{"hello":"world"}}'`,
-    `  curl -s ${url}/v1/agent-inboxes/me@example/messages/pull -d '' -X POST`,
+    `  curl -s ${url}/v1/agent-inboxes${credential} -H 'content-type: application/json' -d '{"aiAgentAddress":"me@example","inboxDestinationType":"PULL_QUEUE"}'`,
+    `  curl -s ${url}/v1/messages${credential} -H 'content-type: application/json' -d '{"recipientAddress":"me@example","senderAddress":"you@example","payload":{"hello":"world"}}'`,
+    `  curl -s ${url}/v1/agent-inboxes/me@example/messages/pull${credential} -d '' -X POST`,
     `  ${url}/docs   the whole API`,
     "  npm run demo   two agents talking",
   ].join("\n");

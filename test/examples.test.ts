@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
@@ -185,7 +186,7 @@ describe("ask.ts and echo-agent.ts", () => {
 
     gone = true;
     // Answers the waiting pull, so that the next one finds nobody.
-    await send({ recipientAddress: "echo@example", senderAddress: "cams" });
+    await send({ recipientAddress: "echo@example", senderAddress: "me@example", inReplyTo: randomUUID() });
     await echo.line(/does not answer .*trying again/);
     gone = false;
     expect(await run("ask.ts").ended).toBe(0);

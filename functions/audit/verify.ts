@@ -6,7 +6,8 @@ export const auditVerify = defineEndpoint({
   method: "GET",
   path: "/v1/audit/verify",
   summary: "Check that no entry of the audit was changed, added or taken away",
-  description: "Looks at every entry: a million take seconds. `brokenAt` names the first place that does not hold.",
+  description:
+    "Looks at every entry: a million take tens of seconds. `brokenAt` names the first place that does not hold.",
   role: "admin",
   status: 200,
   returns: AuditVerified,

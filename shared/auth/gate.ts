@@ -48,7 +48,7 @@ export function createGate(config: Config, settings: Partial<Settings> = {}): Ga
         introduce?.(principal);
         if (introduce && !isSystem) await count(principal);
       });
-      if (!permits(role, caller)) throw forbidden(`This takes the role ${role}.`);
+      if (!permits(role, caller)) throw forbidden(`This takes the role ${role}${asAgent(caller)}.`);
       return caller;
     },
   };
@@ -78,4 +78,9 @@ function identifier(config: Config, settings: Settings) {
     if ("key" in proof) return principals.byKey(proof.key, directory, proven);
     return principals.byId("token" in proof ? await oidc(proof.token) : proof.account, directory, proven);
   };
+}
+
+/** An administrator whose key is limited would look for the fault elsewhere. */
+function asAgent({ limitedTo }: Caller): string {
+  return limitedTo ? ": a key limited to addresses is an agent's" : "";
 }

@@ -80,7 +80,9 @@ function issuerNamedBy(token: string): unknown {
   try {
     return decodeJwt(token).iss;
   } catch {
-    throw unauthenticated("The token cannot be read.");
+    throw unauthenticated(
+      `The token cannot be read${token.startsWith("cams_") ? ": an API key goes into X-Cams-Key" : ""}.`,
+    );
   }
 }
 

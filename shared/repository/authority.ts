@@ -56,6 +56,11 @@ export function isOwnInbox(caller: Caller, address: string): Sql | undefined {
   return speaksFor(caller, address) ? undefined : sql`i.owner_team = ${teamOf(caller)}`;
 }
 
+/** A caller in a refusal: its principal may well be allowed what a limited key is not. */
+export function nameOf({ principal, limitedTo }: Caller): string {
+  return limitedTo ? `This key of ${principal}` : principal;
+}
+
 /** Whether a caller may know what only those do who act for an inbox. */
 export function seesInside(caller: Caller, { aiAgentAddress, ownerTeam }: InboxOwner): boolean {
   const team = teamOf(caller);
@@ -105,6 +110,6 @@ function likeOf(pattern: string): string {
 }
 
 /** The refusal of what is done for an address by somebody who does not act for it. */
-export function notYours({ principal }: Caller, address: string): Problem {
-  return forbidden(`${principal} does not act for ${address}.`);
+export function notYours(caller: Caller, address: string): Problem {
+  return forbidden(`${nameOf(caller)} does not act for ${address}.`);
 }

@@ -14,7 +14,9 @@ export const AuditEntry = z
     before: JsonObject.optional(),
     after: JsonObject.optional(),
     reason: z.string().optional(),
-    source: z.string().meta({ description: "The function that did it, or `sql` for a change past the service." }),
+    source: z.string().meta({
+      description: "The function that did it; `cams` where the service decided, `sql` for a change past the service.",
+    }),
     requestId: z.string().optional(),
     databaseUser: z.string(),
     hash: z.string().meta({ description: "SHA-256 over the entry before and this one, in hex." }),

@@ -365,6 +365,12 @@ describe("a key", () => {
       expect((await service.post(at(mine, "/messages/pull"), {}, headers)).status).toBe(200);
       await refused(403, () => service.post(at(other, "/messages/pull"), {}, headers));
       await refused(403, () => service.get("/v1/principals", headers));
+      // Whose principal may all that is told that it is the key.
+      const { body } = await service.post(at(other, "/messages/pull"), {}, headers);
+      expect(body.detail).toMatch(/^This key of principal-\S+ does not act for /);
+      expect((await service.get("/v1/principals", headers)).body.detail).toBe(
+        "This takes the role admin: a key limited to addresses is an agent's.",
+      );
     }
     const wide = await somebody({ addresses: [mine] }, { addresses: ["*"] });
     await refused(403, () => service.post(at(other, "/messages/pull"), {}, wide));

@@ -45,6 +45,12 @@ test("a wrong secret opens nothing while the right one is remembered", async () 
   expect(door.directory.asked).toEqual([KEY_ID]);
 });
 
+test("a key that is sent as a token is told where keys go", async () => {
+  const door = await startDoor();
+  const { status, body } = await door.call({ authorization: `Bearer ${makeApiKey(KEY_ID).key}` });
+  expect([status, body.detail]).toEqual([401, "The token cannot be read: an API key goes into X-Cams-Key."]);
+});
+
 test("a principal that asks too often is told when to come back, and others are not held up", async () => {
   const door = await startDoor({ ...IAM, RATE_LIMIT_PER_MINUTE: "3" });
   door.register(ID);

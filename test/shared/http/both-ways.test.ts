@@ -37,7 +37,8 @@ async function answerOf(url: string, { method, path, headers = {}, body }: Ask) 
   return { status: answer.status, ...Object.fromEntries(said), text };
 }
 
-const VARYING = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+Z|agent-[0-9a-f]{8}|whsec_[\w+/=]+/g;
+const VARYING =
+  /cams_[\w-]{80}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+Z|(agent|principal)-[0-9a-f]{8}|whsec_[\w+/=]+/g;
 
 const asked = ({ method, path }: { method: string; path: string }, call: Call): Ask => ({
   method,
