@@ -14,13 +14,12 @@ export interface StoredKey extends Registered {
   hash: Buffer;
   /** The addresses it is limited to. */
   limitedTo?: readonly string[] | undefined;
-  /** Milliseconds until its end, by the database's clock. */
+  /** Milliseconds until its end, by the database's clock; below 0 it has ended. */
   endsInMs?: number | undefined;
 }
 
 /** Where principals and keys are looked up: the repository. */
 export interface Directory {
   principal(id: string): Promise<Registered | undefined>;
-  /** Not one that has come to its end. */
   key(keyId: string): Promise<StoredKey | undefined>;
 }

@@ -47,7 +47,7 @@ export function principals(context: Context) {
       );
     },
 
-    /** A key that has not come to its end, and its principal, for the gate. */
+    /** A key and its principal, for the gate, which judges its end. */
     async key(keyId: string) {
       return db.maybe(
         "principals.key",
@@ -56,7 +56,7 @@ export function principals(context: Context) {
           select ${registered}, k.secret_hash as hash, k.addresses as "limitedTo",
             (extract(epoch from k.expires_at - ${now}) * 1000)::float8 as "endsInMs"
           from cams.api_keys k join cams.principals p using (principal_id)
-          where k.key_id = ${keyId} and (k.expires_at is null or k.expires_at > ${now})`,
+          where k.key_id = ${keyId}`,
       );
     },
 

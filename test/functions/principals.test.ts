@@ -164,6 +164,14 @@ describe("a key", () => {
     expect(answers.map(({ status }) => status).toSorted()).toEqual([201, 409, 409, 409]);
   });
 
+  test("is revoked by its own principal's path alone", async () => {
+    const [one, other] = [await make.principal(), await make.principal()];
+    const { key, keyId } = await make.key(one.principalId);
+    const answer = await service.delete(at(other.principalId, `/keys/${keyId}`));
+    expect(answer).toMatchObject({ status: 404, body: { code: "key_not_found" } });
+    expect((await service.get("/v1/agent-inboxes", { "x-cams-key": key })).status).toBe(200);
+  });
+
   test("limited in another way does not get the answer that was kept for it", async () => {
     const address = "limited@corp.example";
     const { principalId } = await make.principal({ addresses: ["*"] });
