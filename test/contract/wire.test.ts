@@ -9,12 +9,12 @@ const make = makerFor(service);
 
 const body = (aiAgentAddress: string) => JSON.stringify({ aiAgentAddress, inboxDestinationType: "PULL_QUEUE" });
 const post = (headers: string[], text: string, path = "/v1/agent-inboxes") =>
-  `${[`POST ${path} HTTP/1.1`, "Host: test", "Content-Type: application/json", ...headers].join("\r\n")}\r\n\r\n${text}`;
+  `${[`POST ${path} HTTP/1.1`, "Host: localhost", "Content-Type: application/json", ...headers].join("\r\n")}\r\n\r\n${text}`;
 const whole = (text: string) => post([`Content-Length: ${Buffer.byteLength(text)}`], text);
 const chunked = (...chunks: string[]) =>
   chunks.map((chunk) => `${Buffer.byteLength(chunk).toString(16)}\r\n${chunk}\r\n`).join("");
 
-const live = "GET /health/live HTTP/1.1\r\nHost: test\r\n\r\n";
+const live = "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /** Sees that it was refused as a client's fault, or not answered at all, that nothing changed, and that we live. */
 async function refused(parts: Parameters<typeof exchange>[1], options?: Parameters<typeof exchange>[2]) {
@@ -36,10 +36,10 @@ describe("what is no HTTP", () => {
     ["noise", crypto.getRandomValues(new Uint8Array(500))],
     ["a TLS greeting", Buffer.from("16030100c8010000c40303", "hex")],
     ["words", "hello there\r\n\r\n"],
-    ["a version there is not", "GET / HTTP/9.9\r\nHost: x\r\n\r\n"],
-    ["a header without a name", "GET / HTTP/1.1\r\nHost: x\r\n: y\r\n\r\n"],
-    ["a header with a NUL", "GET /health/live HTTP/1.1\r\nHost: x\r\nX-A: a\0b\r\n\r\n"],
-    ["a path with a space", "GET /v1/agent inboxes HTTP/1.1\r\nHost: x\r\n\r\n"],
+    ["a version there is not", "GET / HTTP/9.9\r\nHost: localhost\r\n\r\n"],
+    ["a header without a name", "GET / HTTP/1.1\r\nHost: localhost\r\n: y\r\n\r\n"],
+    ["a header with a NUL", "GET /health/live HTTP/1.1\r\nHost: localhost\r\nX-A: a\0b\r\n\r\n"],
+    ["a path with a space", "GET /v1/agent inboxes HTTP/1.1\r\nHost: localhost\r\n\r\n"],
     ["two lengths", post(["Content-Length: 2", "Content-Length: 3"], "{}")],
     ["a length that is no number", post(["Content-Length: 0x10"], "{}")],
     ["a negative length", post(["Content-Length: -1"], "{}")],
@@ -68,7 +68,7 @@ describe("what is no HTTP", () => {
         { length: times },
         (_, i) => `${name}${times > 1 ? i : ""}: ${"x".repeat(20_000 / times)}\r\n`,
       );
-      const { answers } = await refused([`GET /health/live HTTP/1.1\r\nHost: x\r\n${lines.join("")}\r\n`], {
+      const { answers } = await refused([`GET /health/live HTTP/1.1\r\nHost: localhost\r\n${lines.join("")}\r\n`], {
         count: 2,
       });
       expect(answers.map(({ status }) => status)).toEqual([431]);
@@ -76,7 +76,9 @@ describe("what is no HTTP", () => {
   });
 
   test("431 to a path of more than 16 KiB, 404 to one of less", async () => {
-    expect((await refused([`GET /${"x".repeat(20_000)} HTTP/1.1\r\nHost: x\r\n\r\n`])).answers[0]?.status).toBe(431);
+    expect((await refused([`GET /${"x".repeat(20_000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`])).answers[0]?.status).toBe(
+      431,
+    );
     expect((await ask(service.url, "GET", `/${"x".repeat(15_000)}`)).status).toBe(404);
   });
 });
@@ -154,7 +156,7 @@ describe("many requests on one connection", () => {
 test("405 to methods nobody knows here, 400 or an end to those nobody knows at all", async () => {
   for (const method of ["TRACE", "PROPFIND", "QUERY"])
     expect((await ask(service.url, method, "/health/live")).status, method).toBe(405);
-  const { closed } = await refused(["CONNECT example.org:443 HTTP/1.1\r\nHost: x\r\n\r\n"], { patience: 1000 });
+  const { closed } = await refused(["CONNECT example.org:443 HTTP/1.1\r\nHost: localhost\r\n\r\n"], { patience: 1000 });
   expect(closed).toBe(true);
-  await refused(["BREW /health/live HTTP/1.1\r\nHost: x\r\n\r\n"]);
+  await refused(["BREW /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"]);
 });

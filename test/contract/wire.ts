@@ -61,7 +61,7 @@ export async function ask(
   body: Bytes = "",
 ): Promise<Answer> {
   const given = {
-    Host: "test",
+    Host: "localhost",
     Connection: "close",
     ...(body.length > 0 && { "Content-Length": `${Buffer.byteLength(body)}` }),
   };

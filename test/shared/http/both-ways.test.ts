@@ -100,8 +100,9 @@ test.each<[string, () => Ask]>([
 ])("the same answer both ways to %s", async (_, ask) => {
   const answers = [];
   for (const url of [service.url, express.url]) {
-    await service.sql("delete from cams.agent_inboxes");
-    await service.sql("delete from cams.idempotency_keys");
+    // Without triggers: one that is known to have been deleted goes on counting its revisions.
+    await service.sql(`begin; set local session_replication_role = replica;
+      delete from cams.agent_inboxes; delete from cams.idempotency_keys; commit`);
     answers.push(await answerOf(url, ask()));
   }
   expect(answers[1]).toEqual(answers[0]);

@@ -96,7 +96,7 @@ test("a caller that hangs up has a line with 499", async () => {
   const app = await startApp({ env });
   await app.post("/v1/agent-inboxes", inbox);
   const head =
-    "POST /v1/agent-inboxes/logged@corp.example/messages/pull HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+    "POST /v1/agent-inboxes/logged@corp.example/messages/pull HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
   const body = '{"waitSeconds":20}';
   await exchange(app.url, [`${head}Content-Length: ${body.length}\r\n\r\n${body}`, 100], { end: "reset" });
   await vi.waitFor(() =>

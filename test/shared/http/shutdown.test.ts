@@ -82,7 +82,7 @@ test("a connection kept open for later requests does not hold it up", async () =
   const { port } = app.server.address() as { port: number };
   const silent = connect(port, "127.0.0.1");
   const half = connect(port, "127.0.0.1");
-  half.write("POST /v1/messages HTTP/1.1\r\nHost: x\r\n");
+  half.write("POST /v1/messages HTTP/1.1\r\nHost: localhost\r\n");
   for (const socket of [silent, half]) {
     socket.on("error", () => {});
     await once(socket, "connect");
