@@ -34,7 +34,13 @@ export async function startFunction(context: Context, { source, target, method, 
     [framework, `--source=${source}`, `--target=${target}`, `--port=${socketPath}`],
     {
       cwd: root,
-      env: { ...process.env, NODE_ENV: "production", LOG_LEVEL, ...(databaseUrl && { DATABASE_URL: databaseUrl }) },
+      env: {
+        ...process.env,
+        NODE_ENV: "production",
+        AUTH_MODE: "none",
+        LOG_LEVEL,
+        ...(databaseUrl && { DATABASE_URL: databaseUrl }),
+      },
       stdio: ["ignore", "ignore", "inherit"],
     },
   );
