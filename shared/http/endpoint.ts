@@ -3,7 +3,7 @@ import type { ProblemCode } from "../errors.ts";
 import type { Logger } from "../logging/index.ts";
 import type { Metrics } from "../metrics/index.ts";
 import type { Repository } from "../repository/index.ts";
-import type { Caller, DatabaseRole, Role } from "../rules/access.ts";
+import type { DatabaseRole, Role } from "../rules/access.ts";
 
 /** What a deployment needs to know of a function. */
 export interface Runtime {
@@ -50,8 +50,8 @@ export interface Call<P, Q, B> {
   params: Parsed<P>;
   query: Parsed<Q>;
   body: Parsed<B>;
+  /** On behalf of the caller: it sees and changes what that may. */
   repo: Repository;
-  caller: Caller;
   /** Aborts when the caller is gone, the deadline has passed, or the process is to end. */
   signal: AbortSignal;
   /** Revisions named by `If-Match`; undefined when any will do. */

@@ -131,7 +131,6 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
       query: parsed.query as undefined,
       body: parsed.body as undefined,
       repo,
-      caller,
       ifMatch: ifMatchOf(req.headers["if-match"]),
       traceparent: traceparentOf(currentContext()?.trace),
       services,
