@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { describe, expect, test } from "vitest";
 import { makerFor } from "../support/make.ts";
@@ -174,6 +175,20 @@ describe("the list", () => {
       token = page.body.nextPageToken ?? "";
     } while (token);
     expect(seen).toEqual([5, 4, 3, 2, 1]);
+  });
+
+  test("from a time on, that moment included, and up to one, not included", async () => {
+    for (let n = 0; n < 3; n++) {
+      await make.inbox();
+      await delay(5);
+    }
+    const [third, second, first] = await entries();
+    const places = async (query: string) =>
+      (await entries(query)).map(({ sequence }: { sequence: number }) => sequence);
+    expect(await places(`?after=${second.at}`)).toEqual([3, 2]);
+    expect(await places(`?before=${second.at}`)).toEqual([1]);
+    expect(await places(`?after=${first.at}&before=${third.at}`)).toEqual([2, 1]);
+    expect(await places(`?after=${third.at}&pageSize=1`)).toEqual([3]);
   });
 
   test.each([

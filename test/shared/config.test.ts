@@ -30,6 +30,7 @@ test.each([
   [{ ...url, AUTH_MODE: "nobody" }, "AUTH_MODE: "],
   [{ ...url, AUTH_ISSUERS: "https://a", AUTH_AUDIENCES: " , " }, "AUTH_AUDIENCES must be set"],
   [{ ...url, AUTH_ISSUERS: "http://127.0.0.1:80@evil.example", AUTH_AUDIENCES: "a" }, "AUTH_ISSUERS: "],
+  [{ ...url, AUTH_ISSUERS: "https://user:password@a", AUTH_AUDIENCES: "a" }, "AUTH_ISSUERS: "],
   [{ ...url, AUTH_ISSUERS: "http://issuer.example", AUTH_AUDIENCES: "a" }, "AUTH_ISSUERS: must be https"],
   [{ ...url, AUTH_ISSUERS: "https://issuer.example/|x", AUTH_AUDIENCES: "a" }, "AUTH_ISSUERS: must be https"],
   [{ ...url, AUTH_ISSUERS: "https://localhost/,http://localhost/=https://x", AUTH_AUDIENCES: "a" }, "each issuer once"],
