@@ -32,6 +32,7 @@ create index audit_log_at on cams.audit_log (at, sequence);
 create table cams.audit_head (
   only_row boolean not null default true,
   sequence bigint not null,
+  at timestamptz(3) not null default '-infinity',
   hash bytea not null,
   constraint audit_head_key primary key (only_row),
   constraint audit_head_is_one_row check (only_row)
@@ -65,14 +66,15 @@ declare
 begin
   -- Anybody may set the setting: it counts if it names an entry that the head does not know yet, which can only be one
   -- of this transaction, that has the head's lock.
-  select a.sequence, a.hash into last.sequence, last.hash
+  select a.sequence, a.at, a.hash into last.sequence, last.at, last.hash
   from cams.audit_head h join cams.audit_log a on a.sequence > h.sequence
   where a.sequence = split_part(own, ' ', 1)::bigint and a.hash = decode(split_part(own, ' ', 2), 'hex');
   if not found then
     select * into strict last from cams.audit_head for update;
   end if;
   last.sequence := last.sequence + 1;
-  now := clock_timestamp();
+  -- Never back, even if the server's clock was set back: times are looked for along the chain.
+  now := greatest(clock_timestamp(), last.at);
   last.hash := cams.audit_hash(last.hash, last.sequence, now, entry);
   insert into cams.audit_log (sequence, at, entry, hash) values (last.sequence, now, entry, last.hash);
   perform set_config('cams.audit_last', last.sequence || ' ' || encode(last.hash, 'hex'), true);
@@ -85,8 +87,9 @@ create function cams.move_audit_head() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if not exists (select from cams.audit_log where sequence > new.sequence) then
-    update cams.audit_head set sequence = new.sequence, hash = new.hash;
+  -- Not as "none behind it": that may be planned as a walk through the whole log.
+  if new.sequence = (select max(a.sequence) from cams.audit_log a) then
+    update cams.audit_head set sequence = new.sequence, at = new.at, hash = new.hash;
   end if;
   return null;
 end
@@ -102,14 +105,19 @@ declare
   before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) - hidden end;
   after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) - hidden end;
   row jsonb := coalesce(after, before);
-  -- What the router says of it: the service itself deactivates a webhook that is gone, asked by nobody.
-  reason jsonb := case when before ->> 'admin_status' <> after ->> 'admin_status'
-    then jsonb_build_object('reason', to_jsonb(new) ->> 'status_reason') else '{}' end;
+  reason text;
 begin
+  if tg_op = 'UPDATE' and before ->> 'admin_status' <> after ->> 'admin_status'
+    and coalesce(current_setting('cams.reason', true), '') = ''
+    and to_jsonb(new) -> 'status_reason' <> to_jsonb(old) -> 'status_reason' then
+    -- What the router says of it: the service itself deactivates a webhook that is gone, asked by nobody.
+    reason := to_jsonb(new) ->> 'status_reason';
+  end if;
   perform cams.add_audit_entry(jsonb_build_object(
     'action', case tg_op when 'INSERT' then 'created' when 'UPDATE' then 'updated' else 'deleted' end,
     'resourceType', tg_argv[0], 'resourceId', row ->> tg_argv[1], 'ownerTeam', row ->> tg_argv[2],
-    'before', before, 'after', after) || reason);
+    'before', before, 'after', after)
+    || case when reason is null then '{}' else jsonb_build_object('reason', reason) end);
   return null;
 end
 $$;
@@ -152,13 +160,13 @@ execute function cams.record_change('inbox', 'ai_agent_address', 'owner_team', '
 
 -- Only decisions. The columns named keep heartbeats from asking at all.
 create constraint trigger agent_inboxes_audit_decisions
-after update of inbox_destination_type, inbox_name, admin_status, quarantined_at, description, owner_team,
+after update of ai_agent_address, inbox_destination_type, inbox_name, admin_status, quarantined_at, description, owner_team,
   heartbeat_interval_seconds, max_delivery_attempts
 on cams.agent_inboxes
 deferrable initially deferred for each row
-when ((old.inbox_destination_type, old.inbox_name, old.admin_status, old.quarantined_at, old.description,
+when ((old.ai_agent_address, old.inbox_destination_type, old.inbox_name, old.admin_status, old.quarantined_at, old.description,
     old.owner_team, old.heartbeat_interval_seconds, old.max_delivery_attempts)
-  is distinct from (new.inbox_destination_type, new.inbox_name, new.admin_status, new.quarantined_at, new.description,
+  is distinct from (new.ai_agent_address, new.inbox_destination_type, new.inbox_name, new.admin_status, new.quarantined_at, new.description,
     new.owner_team, new.heartbeat_interval_seconds, new.max_delivery_attempts))
 execute function cams.record_change('inbox', 'ai_agent_address', 'owner_team', '{status,status_reason,health_status,
   last_health_check_timestamp,expected_by,sweep_after,failures_in_row,delivery_paused_until}');
@@ -169,8 +177,22 @@ deferrable initially deferred for each row
 when (new.previous_secret = old.secret)
 execute function cams.record_secret_rotation();
 
--- Trigger: what is made anew under a name goes on counting where the one before ended, so that an ETag never stands for
--- two things.
+-- Trigger: refuses to empty a table at a stroke, which no other trigger would see.
+create function cams.refuse_truncate() returns trigger
+language plpgsql set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception 'cams.% is audited: delete its rows', tg_table_name;
+end
+$$;
+
+create trigger agent_inboxes_not_truncated before truncate on cams.agent_inboxes execute function cams.refuse_truncate();
+create trigger principals_not_truncated before truncate on cams.principals execute function cams.refuse_truncate();
+create trigger api_keys_not_truncated before truncate on cams.api_keys execute function cams.refuse_truncate();
+create trigger audit_log_not_truncated before truncate on cams.audit_log execute function cams.refuse_truncate();
+
+-- Trigger: what is made anew under a name goes on counting where the one before ended, so that an ETag does not stand for
+-- two things; unless it is made while the deletion of the one before has not yet committed.
 create function cams.continue_revision() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -196,6 +218,9 @@ grant execute on function cams.audit_hash(bytea, bigint, timestamptz, jsonb) to 
 
 -- Down Migration
 
+drop trigger api_keys_not_truncated on cams.api_keys;
+drop trigger principals_not_truncated on cams.principals;
+drop trigger agent_inboxes_not_truncated on cams.agent_inboxes;
 drop trigger principals_continue_revision on cams.principals;
 drop trigger agent_inboxes_continue_revision on cams.agent_inboxes;
 drop function cams.continue_revision();
@@ -210,5 +235,6 @@ drop function cams.record_change();
 drop function cams.add_audit_entry(jsonb);
 drop function cams.audit_hash(bytea, bigint, timestamptz, jsonb);
 drop table cams.audit_log;
+drop function cams.refuse_truncate();
 drop function cams.move_audit_head();
 drop table cams.audit_head;

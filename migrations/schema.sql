@@ -57,9 +57,10 @@ CREATE INDEX agent_inboxes_sweep ON cams.agent_inboxes USING btree (sweep_after)
 CREATE INDEX agent_inboxes_team_newest ON cams.agent_inboxes USING btree (owner_team, registration_timestamp, ai_agent_address) WHERE (owner_team IS NOT NULL);
 CREATE CONSTRAINT TRIGGER agent_inboxes_audit AFTER INSERT OR DELETE ON cams.agent_inboxes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_change('inbox', 'ai_agent_address', 'owner_team', '{status,status_reason,health_status,
   last_health_check_timestamp,expected_by,sweep_after,failures_in_row,delivery_paused_until}');
-CREATE CONSTRAINT TRIGGER agent_inboxes_audit_decisions AFTER UPDATE OF inbox_destination_type, inbox_name, admin_status, quarantined_at, description, owner_team, heartbeat_interval_seconds, max_delivery_attempts ON cams.agent_inboxes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((((((((old.inbox_destination_type IS DISTINCT FROM new.inbox_destination_type) OR (old.inbox_name IS DISTINCT FROM new.inbox_name)) OR (old.admin_status IS DISTINCT FROM new.admin_status)) OR (old.quarantined_at IS DISTINCT FROM new.quarantined_at)) OR (old.description IS DISTINCT FROM new.description)) OR (old.owner_team IS DISTINCT FROM new.owner_team)) OR (old.heartbeat_interval_seconds IS DISTINCT FROM new.heartbeat_interval_seconds)) OR (old.max_delivery_attempts IS DISTINCT FROM new.max_delivery_attempts))) EXECUTE FUNCTION record_change('inbox', 'ai_agent_address', 'owner_team', '{status,status_reason,health_status,
+CREATE CONSTRAINT TRIGGER agent_inboxes_audit_decisions AFTER UPDATE OF ai_agent_address, inbox_destination_type, inbox_name, admin_status, quarantined_at, description, owner_team, heartbeat_interval_seconds, max_delivery_attempts ON cams.agent_inboxes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((((((((((old.ai_agent_address IS DISTINCT FROM new.ai_agent_address) OR (old.inbox_destination_type IS DISTINCT FROM new.inbox_destination_type)) OR (old.inbox_name IS DISTINCT FROM new.inbox_name)) OR (old.admin_status IS DISTINCT FROM new.admin_status)) OR (old.quarantined_at IS DISTINCT FROM new.quarantined_at)) OR (old.description IS DISTINCT FROM new.description)) OR (old.owner_team IS DISTINCT FROM new.owner_team)) OR (old.heartbeat_interval_seconds IS DISTINCT FROM new.heartbeat_interval_seconds)) OR (old.max_delivery_attempts IS DISTINCT FROM new.max_delivery_attempts))) EXECUTE FUNCTION record_change('inbox', 'ai_agent_address', 'owner_team', '{status,status_reason,health_status,
   last_health_check_timestamp,expected_by,sweep_after,failures_in_row,delivery_paused_until}');
 CREATE TRIGGER agent_inboxes_continue_revision BEFORE INSERT ON cams.agent_inboxes FOR EACH ROW EXECUTE FUNCTION continue_revision('inbox', 'ai_agent_address');
+CREATE TRIGGER agent_inboxes_not_truncated BEFORE TRUNCATE ON cams.agent_inboxes FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 CREATE TRIGGER agent_inboxes_record_health_transition AFTER UPDATE ON cams.agent_inboxes FOR EACH ROW WHEN (((old.health_status <> new.health_status) OR (old.status <> new.status))) EXECUTE FUNCTION record_health_transition();
 grant select, insert, update, delete on cams.agent_inboxes to cams_agent;
 grant select, update (revision) on cams.agent_inboxes to cams_operator;
@@ -81,6 +82,7 @@ create table cams.api_keys (
 );
 CREATE INDEX api_keys_principal ON cams.api_keys USING btree (principal_id);
 CREATE CONSTRAINT TRIGGER api_keys_audit AFTER INSERT OR DELETE OR UPDATE ON cams.api_keys DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_change('api_key', 'key_id', '', '{secret_hash}');
+CREATE TRIGGER api_keys_not_truncated BEFORE TRUNCATE ON cams.api_keys FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 grant select on cams.api_keys to cams_agent;
 grant select, insert, delete on cams.api_keys to cams_operator;
 grant select on cams.api_keys to cams_system;
@@ -88,6 +90,7 @@ grant select on cams.api_keys to cams_system;
 create table cams.audit_head (
   only_row boolean not null default true,
   sequence bigint not null,
+  at timestamp(3) with time zone not null default '-infinity'::timestamp with time zone,
   hash bytea not null,
   constraint audit_head_key PRIMARY KEY (only_row),
   constraint audit_head_is_one_row CHECK (only_row)
@@ -115,6 +118,7 @@ CREATE INDEX audit_log_owner_team ON cams.audit_log USING btree (owner_team, seq
 CREATE INDEX audit_log_previous_team ON cams.audit_log USING btree (previous_team, sequence) WHERE (previous_team IS NOT NULL);
 CREATE INDEX audit_log_resource ON cams.audit_log USING btree (resource_id, sequence);
 CREATE CONSTRAINT TRIGGER audit_log_moves_head AFTER INSERT ON cams.audit_log DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION move_audit_head();
+CREATE TRIGGER audit_log_not_truncated BEFORE TRUNCATE ON cams.audit_log FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 grant select on cams.audit_log to cams_operator;
 
 create table cams.health_transitions (
@@ -280,6 +284,7 @@ CREATE INDEX principals_newest ON cams.principals USING btree (created_at, princ
 CREATE CONSTRAINT TRIGGER principals_audit AFTER INSERT OR DELETE ON cams.principals DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_change('principal', 'principal_id', '', '{}');
 CREATE CONSTRAINT TRIGGER principals_audit_decisions AFTER UPDATE ON cams.principals DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((((old.principal_id IS DISTINCT FROM new.principal_id) OR (old.role IS DISTINCT FROM new.role)) OR (old.team IS DISTINCT FROM new.team)) OR (old.addresses IS DISTINCT FROM new.addresses))) EXECUTE FUNCTION record_change('principal', 'principal_id', '', '{}');
 CREATE TRIGGER principals_continue_revision BEFORE INSERT ON cams.principals FOR EACH ROW EXECUTE FUNCTION continue_revision('principal', 'principal_id');
+CREATE TRIGGER principals_not_truncated BEFORE TRUNCATE ON cams.principals FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 grant select on cams.principals to cams_agent;
 grant select, insert, update, delete on cams.principals to cams_operator;
 grant select on cams.principals to cams_system;
@@ -318,14 +323,15 @@ declare
 begin
   -- Anybody may set the setting: it counts if it names an entry that the head does not know yet, which can only be one
   -- of this transaction, that has the head's lock.
-  select a.sequence, a.hash into last.sequence, last.hash
+  select a.sequence, a.at, a.hash into last.sequence, last.at, last.hash
   from cams.audit_head h join cams.audit_log a on a.sequence > h.sequence
   where a.sequence = split_part(own, ' ', 1)::bigint and a.hash = decode(split_part(own, ' ', 2), 'hex');
   if not found then
     select * into strict last from cams.audit_head for update;
   end if;
   last.sequence := last.sequence + 1;
-  now := clock_timestamp();
+  -- Never back, even if the server's clock was set back: times are looked for along the chain.
+  now := greatest(clock_timestamp(), last.at);
   last.hash := cams.audit_hash(last.hash, last.sequence, now, entry);
   insert into cams.audit_log (sequence, at, entry, hash) values (last.sequence, now, entry, last.hash);
   perform set_config('cams.audit_last', last.sequence || ' ' || encode(last.hash, 'hex'), true);
@@ -481,8 +487,9 @@ CREATE OR REPLACE FUNCTION cams.move_audit_head()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  if not exists (select from cams.audit_log where sequence > new.sequence) then
-    update cams.audit_head set sequence = new.sequence, hash = new.hash;
+  -- Not as "none behind it": that may be planned as a walk through the whole log.
+  if new.sequence = (select max(a.sequence) from cams.audit_log a) then
+    update cams.audit_head set sequence = new.sequence, at = new.at, hash = new.hash;
   end if;
   return null;
 end
@@ -521,14 +528,19 @@ declare
   before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) - hidden end;
   after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) - hidden end;
   row jsonb := coalesce(after, before);
-  -- What the router says of it: the service itself deactivates a webhook that is gone, asked by nobody.
-  reason jsonb := case when before ->> 'admin_status' <> after ->> 'admin_status'
-    then jsonb_build_object('reason', to_jsonb(new) ->> 'status_reason') else '{}' end;
+  reason text;
 begin
+  if tg_op = 'UPDATE' and before ->> 'admin_status' <> after ->> 'admin_status'
+    and coalesce(current_setting('cams.reason', true), '') = ''
+    and to_jsonb(new) -> 'status_reason' <> to_jsonb(old) -> 'status_reason' then
+    -- What the router says of it: the service itself deactivates a webhook that is gone, asked by nobody.
+    reason := to_jsonb(new) ->> 'status_reason';
+  end if;
   perform cams.add_audit_entry(jsonb_build_object(
     'action', case tg_op when 'INSERT' then 'created' when 'UPDATE' then 'updated' else 'deleted' end,
     'resourceType', tg_argv[0], 'resourceId', row ->> tg_argv[1], 'ownerTeam', row ->> tg_argv[2],
-    'before', before, 'after', after) || reason);
+    'before', before, 'after', after)
+    || case when reason is null then '{}' else jsonb_build_object('reason', reason) end);
   return null;
 end
 $function$;
@@ -558,6 +570,16 @@ begin
     'action', 'secret_rotated', 'resourceType', 'inbox', 'resourceId', new.ai_agent_address,
     'ownerTeam', (select i.owner_team from cams.agent_inboxes i where i.ai_agent_address = new.ai_agent_address))));
   return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION cams.refuse_truncate()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  raise exception 'cams.% is audited: delete its rows', tg_table_name;
 end
 $function$;
 

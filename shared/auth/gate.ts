@@ -56,13 +56,13 @@ export function createGate(config: Config, settings: Partial<Settings> = {}): Ga
 
 async function localCaller(req: IncomingMessage, role: Role, _: Directory, proven: Proven): Promise<Caller> {
   if (!isFromHere(req))
-    throw forbidden("Without authentication only this machine is served: call it by its loopback name.");
+    throw forbidden("Without authentication no page of another origin is served: call it by its loopback name.");
   await proven(LOCAL.principal, false);
   return role === "system" ? { ...SYSTEM, principal: LOCAL.principal } : LOCAL;
 }
 
 /**
- * Whether nobody but this machine asks. A page that a browser shows here may send requests to any port of it: it says
+ * Whether no page of another origin asks; that no other machine does is the loopback address's doing. A page that a browser shows here may send requests to any port of it: it says
  * where it is from, or, when a name of its own leads to this machine, names that.
  */
 function isFromHere({ headers: { host, origin } }: IncomingMessage): boolean {

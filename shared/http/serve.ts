@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { isDeepStrictEqual } from "node:util";
 import type { Gate } from "../auth/gate.ts";
@@ -7,11 +6,13 @@ import { forbidden, Problem, type ProblemCode } from "../errors.ts";
 import { currentContext, type RequestContext, runWithContext } from "../logging/context.ts";
 import type { Repository } from "../repository/index.ts";
 import type { Caller } from "../rules/access.ts";
-import { type Answer, answerOf, kept, problemOf, send } from "./answer.ts";
+import { type Answer, answerOf, problemOf, send } from "./answer.ts";
 import type { Call, Endpoint, Services } from "./endpoint.ts";
 import { idempotencyKeyOf, ifMatchOf, knowsRevision, requestIdOf, traceOf, traceparentOf } from "./headers.ts";
-import { type Body, parseRequest, readBody } from "./request.ts";
+import { hashOf, once } from "./once.ts";
+import { parseRequest, readBody } from "./request.ts";
 import { createRouter, type Match } from "./route.ts";
+import { originForm } from "./target.ts";
 import type { Traffic, Visit } from "./traffic.ts";
 
 /** What serving stands on. */
@@ -114,7 +115,7 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
     await endpoint.check?.({ body: parsed.body as undefined, services });
     const answer = (repo: Repository) => call(endpoint, req, parsed, caller, repo, visit);
     const key = endpoint.idempotent && idempotencyKeyOf(req.headers["idempotency-key"]);
-    return key === undefined ? answer(own) : once(own, endpoint, key, caller, hashOf(req, body), answer);
+    return key === undefined ? answer(own) : once(own, { endpoint, key, caller, hash: hashOf(req, body) }, answer);
   }
 
   async function call(
@@ -173,25 +174,6 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
     };
   }
 
-  /** Runs a creating call at most once for a key; its answer is kept by the transaction that created. */
-  function once(
-    own: Repository,
-    endpoint: Endpoint,
-    key: string,
-    caller: Caller,
-    hash: Buffer,
-    answer: (repo: Repository) => Promise<Answer>,
-  ): Promise<Answer> {
-    const scope = { principal: nameOf(caller), functionName: endpoint.name, key };
-    return own.transaction(async (repo) => {
-      const known = await repo.idempotency.take(scope, hash);
-      if (known) return { ...known, headers: { ...known.headers, "Idempotent-Replayed": "true" } };
-      const first = await answer(repo);
-      await repo.idempotency.keep(scope, kept(first, endpoint.shownOnce));
-      return first;
-    });
-  }
-
   function logLine(req: IncomingMessage, context: RequestContext, status: number, milliseconds: number, code?: string) {
     const severity = status >= 500 ? "warning" : "info";
     if (!services.log.enabled(severity === "info" ? "INFO" : "WARNING")) return;
@@ -215,29 +197,10 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
   }
 }
 
-/** Whose idempotency keys they are: who holds a limited key gets no answer that was given for another one. */
-function nameOf({ principal, limitedTo }: Caller): string {
-  return limitedTo ? `${principal} ${limitedTo.toSorted().join(" ")}` : principal;
-}
-
 /** The address that a request is about, for its log line. */
 function addressOf(input: unknown): string | undefined {
   const { aiAgentAddress, recipientAddress } = (input ?? {}) as { aiAgentAddress?: string; recipientAddress?: string };
   return aiAgentAddress ?? recipientAddress;
-}
-
-/** What makes two requests under one idempotency key the same: what is asked for, and the body. */
-function hashOf(req: IncomingMessage, body: Body | undefined): Buffer {
-  const target = `${originForm(req.url ?? "/")}\n`;
-  return createHash("sha256")
-    .update(target)
-    .update(body?.bytes ?? "")
-    .digest();
-}
-
-/** The target without scheme and host, which a proxy may send too (RFC 9112, 3.2.2). */
-function originForm(target: string): string {
-  return target.startsWith("/") ? target : target.replace(/^https?:\/\/[^/?]*/i, "");
 }
 
 function splitOnce(text: string, by: string): [string, string] {

@@ -25,7 +25,7 @@ const Cursor = z.tuple([z.int()]);
 /** Behind every entry. */
 const LAST = raw("9223372036854775807");
 
-/** A million entries of 1 kB take 20 to 30 s on two processors. */
+/** A million entries of 1 kB take 15 to 30 s on two processors. */
 const LONG = { statementTimeoutSeconds: 240 };
 
 /** The record of every decision; its entries are made by triggers alone. */

@@ -57,7 +57,7 @@ export function isOwnInbox(caller: Caller, address: string): Sql | undefined {
 }
 
 /** A caller in a refusal: its principal may well be allowed what a limited key is not. */
-export function nameOf({ principal, limitedTo }: Caller): string {
+export function calledAs({ principal, limitedTo }: Caller): string {
   return limitedTo ? `This key of ${principal}` : principal;
 }
 
@@ -111,5 +111,5 @@ function likeOf(pattern: string): string {
 
 /** The refusal of what is done for an address by somebody who does not act for it. */
 export function notYours(caller: Caller, address: string): Problem {
-  return forbidden(`${nameOf(caller)} does not act for ${address}.`);
+  return forbidden(`${calledAs(caller)} does not act for ${address}.`);
 }

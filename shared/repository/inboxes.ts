@@ -5,7 +5,7 @@ import { isUnbound, speaksFor } from "../rules/access.ts";
 import { readCursor, toPage } from "../rules/cursors.ts";
 import { Timestamp } from "../schemas/common.ts";
 import { Inbox, type InboxFilter, type InboxRegistration, InboxWithBacklog } from "../schemas/inbox.ts";
-import { guarded, nameOf, seesInside } from "./authority.ts";
+import { calledAs, guarded, seesInside } from "./authority.ts";
 import { inboxChanges } from "./inbox-changes.ts";
 import { inboxAt } from "./inbox-rows.ts";
 import type { Context } from "./index.ts";
@@ -36,7 +36,7 @@ export function inboxes(context: Context) {
      */
     async register(given: z.output<typeof InboxRegistration>, sealedSecret?: Buffer) {
       if (!speaksFor(caller, given.aiAgentAddress))
-        throw forbidden(`${nameOf(caller)} does not speak for ${given.aiAgentAddress}.`);
+        throw forbidden(`${calledAs(caller)} does not speak for ${given.aiAgentAddress}.`);
       const ownerTeam = given.ownerTeam ?? caller.team;
       if (ownerTeam !== caller.team && !isUnbound(caller))
         throw forbidden("Only an administrator gives an inbox to another team.");

@@ -1,8 +1,9 @@
 import { z } from "zod";
-import { sql } from "../db/sql.ts";
+import { and, sql } from "../db/sql.ts";
 import { inboxNotFound } from "../errors.ts";
 import { SECONDS_PER_STEP } from "../rules/priority.ts";
 import { topicsOf } from "../rules/topics.ts";
+import { isOwnInbox } from "./authority.ts";
 import type { Context } from "./index.ts";
 import { linesLocked, lockLines } from "./message-rows.ts";
 import { insertedColumns } from "./message-send.ts";
@@ -17,7 +18,7 @@ const Redriven = z.object({ redriven: z.int() });
  * now, but for their id, the time they were accepted, and the receipts they have.
  * @throws Problem inbox_not_found
  */
-export function redriving({ now, hints, transaction }: Context) {
+export function redriving({ now, hints, caller, transaction }: Context) {
   return { redrive };
 
   async function redrive(address: string, messageIds?: readonly string[]): Promise<number> {
@@ -28,7 +29,9 @@ export function redriving({ now, hints, transaction }: Context) {
           Redriven,
           sql`
             with inbox as materialized (
-              select i.ai_agent_address from cams.agent_inboxes i where i.ai_agent_address = ${address} for key share
+              select i.ai_agent_address from cams.agent_inboxes i
+              where ${and([sql`i.ai_agent_address = ${address}`, isOwnInbox(caller, address)])}
+              for key share
             ), dead as materialized (
               select a.finished_at, a.message_id, a.recipient_address, a.ordering_key
               from inbox join cams.message_archive a on a.recipient_address = inbox.ai_agent_address

@@ -325,20 +325,36 @@ describe("an operator of the team sales", () => {
     for (const { messageId } of [to, from]) expect((await cancel(messageId)).status).toBe(200);
   });
 
-  test("loses an inbox the moment it is given to another team, though its own change was under way", async () => {
+  test.each([
+    [
+      "change",
+      (address: string, headers: Headers_) => service.put(at(address), { description: "still ours" }, headers),
+    ],
+    ["deletion", (address: string, headers: Headers_) => service.delete(at(address), headers)],
+    ["redrive", (address: string, headers: Headers_) => service.post(at(address, "/messages/redrive"), {}, headers)],
+  ])("loses an inbox the moment it is given to another team, though its own %s was under way", async (_, act) => {
     const headers = await operatorOf("sales");
     const { aiAgentAddress } = await make.inbox({ ownerTeam: "sales" });
+    const { messageId } = await make.message({ recipientAddress: aiAgentAddress });
+    await service.sql("update cams.messages set last_attempt = true, lease_token = message_id, leased_at = now()");
+    const headersOfSystem = await guarded.systemToken();
+    const swept = await fetch(`${service.url}/v1/agent-health-sweep`, { method: "POST", headers: headersOfSystem });
+    expect(await swept.json()).toMatchObject({ deadLettered: 1 });
     const admin = new pg.Client(service.databaseUrl);
     await admin.connect();
     await admin.query("begin");
+    // As a key is changed: it is waited for by whoever would refer to it, too.
+    await admin.query("select from cams.agent_inboxes where ai_agent_address = $1 for update", [aiAgentAddress]);
     await admin.query("update cams.agent_inboxes set owner_team = 'finance' where ai_agent_address = $1", [
       aiAgentAddress,
     ]);
-    const change = service.put(at(aiAgentAddress), { description: "still ours" }, headers);
+    const acted = act(aiAgentAddress, headers);
     await delay(200);
     await admin.query("commit");
     await admin.end();
-    expect((await change).status).toBe(403);
+    expect([403, 404]).toContain((await acted).status);
+    expect((await service.get(at(aiAgentAddress))).body).toMatchObject({ ownerTeam: "finance", revision: 1 });
+    expect((await service.get(`/v1/messages/${messageId}`)).body.status).toBe("DEAD_LETTERED");
   });
 
   test("reads the audit of its team's things, those it has lost included, and no other's", async () => {

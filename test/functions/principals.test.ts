@@ -164,6 +164,16 @@ describe("a key", () => {
     expect(answers.map(({ status }) => status).toSorted()).toEqual([201, 409, 409, 409]);
   });
 
+  test("limited to as many and as long addresses as may be takes idempotency keys too", async () => {
+    const addresses = Array.from({ length: 100 }, (_, n) => `${n}-${"a".repeat(250)}`);
+    const { principalId } = await make.principal({ addresses: ["*"] });
+    const { key } = await make.key(principalId, { addresses });
+    const body = { aiAgentAddress: addresses[0], inboxDestinationType: "PULL_QUEUE" };
+    const headers = { "x-cams-key": key, "idempotency-key": "k" };
+    expect((await service.post("/v1/agent-inboxes", body, headers)).status).toBe(201);
+    expect((await service.post("/v1/agent-inboxes", body, headers)).headers.get("idempotent-replayed")).toBe("true");
+  });
+
   test("is revoked by its own principal's path alone", async () => {
     const [one, other] = [await make.principal(), await make.principal()];
     const { key, keyId } = await make.key(one.principalId);
