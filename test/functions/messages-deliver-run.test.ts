@@ -30,15 +30,20 @@ describe("a run", () => {
     const { aiAgentAddress } = await webhook(url);
     const run = deliver();
     await delay(500);
-    for (const sender of [sendTo, other.sendTo, sendTo, other.sendTo]) {
+    const times: number[] = [];
+    for (const sender of [sendTo, other.sendTo, sendTo, other.sendTo, sendTo, other.sendTo]) {
       const count = received.length;
       await sender(aiAgentAddress);
       const sent = performance.now();
       await expect.poll(() => received.length, { interval: 5 }).toBe(count + 1);
-      expect((received.at(-1)?.at ?? 0) - sent).toBeLessThan(100);
+      times.push((received.at(-1)?.at ?? 0) - sent);
     }
+    // By a hint each time: without one it is found a second after the last look.
+    const [, , , median, , slowest] = times.toSorted((a, b) => a - b);
+    expect(median).toBeLessThan(100);
+    expect(slowest).toBeLessThan(500);
     await other.close();
-    expect(await run).toEqual({ delivered: 4, failed: 0, deadLettered: 0 });
+    expect(await run).toEqual({ delivered: 6, failed: 0, deadLettered: 0 });
   });
 
   test("finds within about a second what becomes due by time, and claims nothing after its end", async () => {
