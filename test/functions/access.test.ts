@@ -290,16 +290,18 @@ describe("an operator of the team sales", () => {
     for (const aiAgentAddress of teams) await make.inbox({ aiAgentAddress, ownerTeam: "sales" });
     const operator = await somebody({ role: "operator", team: "sales", addresses: own });
     const reports = [...own, ...teams].map((aiAgentAddress) => ({ aiAgentAddress, status: "HEALTHY" }));
+    let slowest = 0;
     const many = async (headers: Headers_) => {
       for (let n = 0; n < 10; n++) {
+        const start = performance.now();
         const { body } = await service.post("/v1/agent-health-check/batch", { reports }, headers);
+        slowest = Math.max(slowest, performance.now() - start);
         expect(body.results.filter(({ inbox }: { inbox?: object }) => inbox)).toHaveLength(10);
       }
     };
-    const start = performance.now();
     await Promise.all([many(operator), many(guarded.key("agent")), many(guarded.key("agent"))]);
     // A deadlock takes a second to be found.
-    expect(performance.now() - start).toBeLessThan(900);
+    expect(slowest).toBeLessThan(900);
   });
 
   test("404 for an address that is not registered, but 403 as its sender", async () => {
@@ -393,10 +395,11 @@ describe("a key", () => {
   });
 
   test("ends when it should, to the millisecond of the database's clock", async () => {
-    const headers = await somebody({}, { expiresAt: new Date(Date.now() + 700).toISOString() });
+    const end = Date.now() + 2500;
+    const headers = await somebody({}, { expiresAt: new Date(end).toISOString() });
     const ask = async () => (await service.get("/v1/agent-inboxes", headers)).status;
     expect(await ask()).toBe(200);
-    await delay(720);
+    await delay(end - Date.now() + 20);
     expect(await ask()).toBe(401);
   });
 

@@ -59,7 +59,7 @@ describe("matches", () => {
     const start = performance.now();
     expect(matches("*a".repeat(127), "a".repeat(254))).toBe(true);
     expect(matches(`${"*a".repeat(127)}b`, "a".repeat(255))).toBe(false);
-    expect(performance.now() - start).toBeLessThan(50);
+    expect(performance.now() - start).toBeLessThan(500);
   });
 });
 
