@@ -14,8 +14,8 @@ function isIssuer(entry: string): boolean {
   return entry.split("=").length <= 2 && !entry.includes("|") && entry.split("=").every(isSafe);
 }
 
-/** Nobody on the way can answer in its place. */
-function isSafe(url: string): boolean {
+/** Whether nobody on the way can answer in the place of a URL: https, or http to this machine. */
+export function isSafe(url: string): boolean {
   if (!URL.canParse(url)) return false;
   const { protocol, hostname, username } = new URL(url);
   const isHere = ["127.0.0.1", "localhost", "[::1]"].includes(hostname);

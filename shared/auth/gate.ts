@@ -61,13 +61,16 @@ async function localCaller(req: IncomingMessage, role: Role, _: Directory, prove
   return role === "system" ? { ...SYSTEM, principal: LOCAL.principal } : LOCAL;
 }
 
+/** A name of this machine, with or without a port. */
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
+
 /**
- * Whether no page of another origin asks; that no other machine does is the loopback address's doing. A page that a browser shows here may send requests to any port of it: it says
- * where it is from, or, when a name of its own leads to this machine, names that.
+ * Whether no page of another origin asks; that no other machine does is the loopback address's doing. A page that a
+ * browser shows here may send requests to any port of this machine: it says where it is from, or, when a name of its own
+ * leads here, names that.
  */
-function isFromHere({ headers: { host, origin } }: IncomingMessage): boolean {
-  const own = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
-  return own.test(host ?? "localhost") && (origin === undefined || own.test(origin.replace(/^https?:\/\//, "")));
+function isFromHere({ headers: { host = "localhost", origin } }: IncomingMessage): boolean {
+  return LOOPBACK.test(host) && (origin === undefined || LOOPBACK.test(origin.replace(/^https?:\/\//, "")));
 }
 
 function identifier(config: Config, settings: Settings) {

@@ -1,5 +1,9 @@
 import { unauthenticated } from "../errors.ts";
 
+export const GOOGLE = "https://accounts.google.com";
+/** How Google's tokens write their issuer. */
+export const GOOGLE_SPELLINGS: readonly string[] = [GOOGLE, "accounts.google.com"];
+
 /** The longest id of a principal. */
 const MAX_ID = 255;
 

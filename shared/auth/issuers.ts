@@ -1,11 +1,13 @@
 import type { JWTVerifyGetKey } from "jose";
+import { isSafe } from "../config.ts";
 import { Problem } from "../errors.ts";
+import { GOOGLE, GOOGLE_SPELLINGS } from "./identity.ts";
 
 /** An issuer whose tokens are taken. */
 export interface Issuer {
   issuer: string;
   /** How its tokens may write it. */
-  spellings: string[];
+  spellings: readonly string[];
   /** Its keys, fetched when the first token comes. */
   keys: JWTVerifyGetKey;
 }
@@ -19,8 +21,6 @@ export interface FetchSettings {
   failureMs: number;
 }
 
-export const GOOGLE = "https://accounts.google.com";
-const GOOGLE_TOO = "accounts.google.com";
 /** Faults of a token, not of its issuer. */
 const TOKEN_FAULTS = ["ERR_JWKS_NO_MATCHING_KEY", "ERR_JWKS_MULTIPLE_MATCHING_KEYS"];
 const RETRY_AFTER_SECONDS = 5;
@@ -30,7 +30,7 @@ export function createIssuers(entries: readonly string[], settings: FetchSetting
   const issuers = new Map<unknown, Issuer>();
   for (const entry of entries) {
     const [issuer = "", keysUrl] = entry.split("=");
-    const spellings = issuer === GOOGLE ? [GOOGLE, GOOGLE_TOO] : [issuer];
+    const spellings = issuer === GOOGLE ? GOOGLE_SPELLINGS : [issuer];
     const known = { issuer, spellings, keys: keysOf(issuer, keysUrl, settings) };
     for (const spelling of spellings) issuers.set(spelling, known);
   }
@@ -79,11 +79,4 @@ async function discover(issuer: string, timeoutMs: number): Promise<string> {
   if (named !== issuer) throw new Error(`the discovery document of ${issuer} is another issuer's`);
   if (typeof keysUrl !== "string" || !isSafe(keysUrl)) throw new Error(`${issuer} has its keys at no https URL`);
   return keysUrl;
-}
-
-/** Nobody on the way can put keys of their own there. */
-function isSafe(url: string): boolean {
-  if (!URL.canParse(url)) return false;
-  const { protocol, hostname } = new URL(url);
-  return protocol === "https:" || (protocol === "http:" && ["127.0.0.1", "localhost", "[::1]"].includes(hostname));
 }

@@ -3,8 +3,8 @@ import { decodeJwt } from "jose/jwt/decode";
 import { LRUCache } from "lru-cache";
 import type { Config } from "../config.ts";
 import { Problem, unauthenticated } from "../errors.ts";
-import { accountOf, subjectOf } from "./identity.ts";
-import { createIssuers, type FetchSettings, GOOGLE, type Issuer } from "./issuers.ts";
+import { accountOf, GOOGLE, subjectOf } from "./identity.ts";
+import { createIssuers, type FetchSettings, type Issuer } from "./issuers.ts";
 
 /** Signatures that only the issuer can make: none by a shared secret, and never none. */
 const ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"];
@@ -50,7 +50,7 @@ export function createOidc(config: Config, settings: FetchSettings): Identify {
     const { jwtVerify } = await loading;
     const { payload } = await jwtVerify(token, issuer.keys, {
       algorithms: ALGORITHMS,
-      issuer: issuer.spellings,
+      issuer: [...issuer.spellings],
       audience: config.AUTH_AUDIENCES,
       requiredClaims: ["exp", "sub"],
       clockTolerance: TOLERANCE_SECONDS,

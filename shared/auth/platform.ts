@@ -1,10 +1,9 @@
 import { decodeJwt } from "jose/jwt/decode";
 import { unauthenticated } from "../errors.ts";
-import { accountOf } from "./identity.ts";
+import { accountOf, GOOGLE_SPELLINGS } from "./identity.ts";
 
 /** What Cloud Run puts in the place of the signature that it has checked. */
 const REMOVED = "SIGNATURE_REMOVED_BY_GOOGLE";
-const GOOGLE = ["https://accounts.google.com", "accounts.google.com"];
 /** How far ahead of ours the issuer's clock may be. */
 const TOLERANCE_SECONDS = 60;
 
@@ -19,7 +18,7 @@ export function platformAccountOf(token: string | undefined, audiences: readonly
   if (parts.length !== 3 || parts[2] !== REMOVED) throw unauthenticated("The token was not checked by Cloud Run.");
   const claims = claimsOf(token);
   const now = Date.now() / 1000;
-  if (!GOOGLE.includes(claims.iss as string)) throw unauthenticated("The token is not from Google.");
+  if (!GOOGLE_SPELLINGS.includes(claims.iss as string)) throw unauthenticated("The token is not from Google.");
   if (!isTime(claims.exp) || claims.exp <= now) throw unauthenticated("The token has expired.");
   for (const begin of [claims.nbf, claims.iat])
     if (begin !== undefined && (!isTime(begin) || begin > now + TOLERANCE_SECONDS))

@@ -22,6 +22,8 @@ const Verified = z.object({
 });
 const Cursor = z.tuple([z.int()]);
 
+/** The hash before the first entry. */
+const START = sql`decode(repeat('00', 32), 'hex')`;
 /** Behind every entry. */
 const LAST = raw("9223372036854775807");
 
@@ -67,7 +69,7 @@ export function audit({ db, caller, transaction }: Context) {
             sql`
               with chain as (
                 select a.sequence, a.hash, coalesce(lag(a.sequence) over w, 0) + 1 as expected,
-                  cams.audit_hash(coalesce(lag(a.hash) over w, decode(repeat('00', 32), 'hex')), a.sequence, a.at, a.entry)
+                  cams.audit_hash(coalesce(lag(a.hash) over w, ${START}), a.sequence, a.at, a.entry)
                     as computed
                 from cams.audit_log a
                 window w as (order by a.sequence)
@@ -84,7 +86,7 @@ export function audit({ db, caller, transaction }: Context) {
                   when head.hash is distinct from (
                     select a.hash from cams.audit_log a where a.sequence = seen.last
                     union all
-                    select decode(repeat('00', 32), 'hex') where seen.last = 0
+                    select ${START} where seen.last = 0
                   ) then greatest(seen.last, 1)
                 end) as "brokenAt"
               from seen left join cams.audit_head head on true`,

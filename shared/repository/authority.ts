@@ -16,7 +16,8 @@ const NONE: Refused = new Map();
  * its team's inbox. Locks nothing; what must not be done to an inbox given away meanwhile has `isOwnInbox` beside it.
  */
 export async function refusals({ db, caller }: Context, addresses: readonly string[]): Promise<Refused> {
-  const others = addresses.filter((address) => !speaksFor(caller, address));
+  // A batch names few senders many times.
+  const others = [...new Set(addresses)].filter((address) => !speaksFor(caller, address));
   if (others.length === 0) return NONE;
   const team = teamOf(caller);
   if (team === undefined) return new Map(others.map((address) => [address, notYours(caller, address)]));

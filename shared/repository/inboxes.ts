@@ -45,20 +45,20 @@ export function inboxes(context: Context) {
           "inboxes.register",
           Inbox,
           sql`
-          with i as (
-            insert into cams.agent_inboxes (
-              ai_agent_address, inbox_destination_type, inbox_name, description, owner_team, heartbeat_interval_seconds,
-              max_delivery_attempts, registration_timestamp, last_updated_timestamp, updated_by)
-            values (
-              ${given.aiAgentAddress}, ${given.inboxDestinationType}, ${given.inboxName ?? given.aiAgentAddress},
-              ${given.description}, ${ownerTeam},
-              ${given.heartbeatIntervalSeconds}, ${given.maxDeliveryAttempts}, ${now}, ${now}, ${caller.principal})
-            returning *
-          ), secret as (
-            insert into cams.webhook_secrets (ai_agent_address, secret)
-            select ai_agent_address, ${sealedSecret}::bytea from i where ${sealedSecret}::bytea is not null
-          )
-          select ${inbox} from i`,
+            with i as (
+              insert into cams.agent_inboxes (
+                ai_agent_address, inbox_destination_type, inbox_name, description, owner_team, heartbeat_interval_seconds,
+                max_delivery_attempts, registration_timestamp, last_updated_timestamp, updated_by)
+              values (
+                ${given.aiAgentAddress}, ${given.inboxDestinationType}, ${given.inboxName ?? given.aiAgentAddress},
+                ${given.description}, ${ownerTeam},
+                ${given.heartbeatIntervalSeconds}, ${given.maxDeliveryAttempts}, ${now}, ${now}, ${caller.principal})
+              returning *
+            ), secret as (
+              insert into cams.webhook_secrets (ai_agent_address, secret)
+              select ai_agent_address, ${sealedSecret}::bytea from i where ${sealedSecret}::bytea is not null
+            )
+            select ${inbox} from i`,
         ),
       );
     },

@@ -70,8 +70,8 @@ export function listing({ db, now, caller }: Context) {
 
   /** All addresses that the caller acts for, if they are known by name and few. */
   async function ownNames(): Promise<string[] | undefined> {
-    const names = caller.addresses.filter((address) => speaksFor(caller, address));
     if (caller.addresses.some((address) => address.includes("*"))) return undefined;
+    const names = caller.addresses.filter((address) => speaksFor(caller, address));
     const team = teamOf(caller);
     if (team !== undefined) {
       const owned = await db.many(

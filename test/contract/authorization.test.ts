@@ -4,7 +4,7 @@ import { endpoints } from "../../functions/index.ts";
 import type { Endpoint } from "../../shared/http/endpoint.ts";
 import { type CallerName, useGuardedService } from "../support/callers.ts";
 import { type Call, casesOf, kitFor, perform } from "../support/cases/index.ts";
-import type { Answer } from "../support/client.ts";
+import { type Answer, client } from "../support/client.ts";
 import { keyPair, part, stripped } from "../support/issuer.ts";
 import publicEndpoints from "./public-endpoints.json" with { type: "json" };
 import { tablesOf } from "./tables.ts";
@@ -17,20 +17,11 @@ const named = (chosen: readonly Endpoint[]) => chosen.map((endpoint) => [endpoin
 const closed = endpoints.filter(({ role }) => role !== "public");
 
 type Headers_ = Record<string, string>;
-const NOBODY: Headers_ = { "x-cams-key": "" };
+const NOBODY: Headers_ = {};
 
-/** As a client without the administrator's key would: an empty header is none to `fetch`, so it is taken out. */
-async function call(endpoint: Endpoint, given: Call, headers: Headers_): Promise<Answer> {
-  const { "x-cams-key": key = "", ...others } = headers;
-  if (key) return perform(kit, endpoint, given, headers);
-  return perform({ ...kit, service: { ...service, raw: bare } }, endpoint, given, others);
-}
-
-async function bare(method: string, path: string, body: Parameters<typeof service.raw>[2], headers: Headers_ = {}) {
-  const response = await fetch(service.url + path, { method, headers, ...(body !== undefined && { body }) });
-  const text = await response.text();
-  const isJson = /json/.test(response.headers.get("content-type") ?? "");
-  return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
+/** With these headers alone: the usual client would send the administrator's key beside a token. */
+function call(endpoint: Endpoint, given: Call, headers: Headers_): Promise<Answer> {
+  return perform({ ...kit, service: { ...service, ...client(service.url) } }, endpoint, given, headers);
 }
 
 const bearer = (token: string): Headers_ => ({ authorization: `Bearer ${token}` });
