@@ -110,7 +110,7 @@ describe("an entry", () => {
     const set = (status: string) => `update cams.agent_inboxes set admin_status = '${status}'`;
     await service.sql(set("INACTIVE"));
     expect((await entries())[0]).not.toHaveProperty("reason");
-    await service.sql(`begin; set local cams.reason = 'incident 7'; ${set("ACTIVE")}; commit`);
+    await service.sql(`begin; set local cams.reason = 'incident 7'; ${set("ACTIVE")}, status_reason = 'again'; commit`);
     expect((await entries())[0].reason).toBe("incident 7");
   });
 

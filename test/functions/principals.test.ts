@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -165,7 +166,7 @@ describe("a key", () => {
   });
 
   test("limited to as many and as long addresses as may be takes idempotency keys too", async () => {
-    const addresses = Array.from({ length: 100 }, (_, n) => `${n}-${"a".repeat(250)}`);
+    const addresses = Array.from({ length: 100 }, (_, n) => `${n}-${randomBytes(120).toString("hex")}`);
     const { principalId } = await make.principal({ addresses: ["*"] });
     const { key } = await make.key(principalId, { addresses });
     const body = { aiAgentAddress: addresses[0], inboxDestinationType: "PULL_QUEUE" };
