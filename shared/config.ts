@@ -170,20 +170,23 @@ export class ConfigError extends Error {}
  * Parses an environment. Empty and blank values count as not set.
  * @throws ConfigError naming every fault
  */
-export function readConfig(env: Record<string, string | undefined> = process.env): Config {
+export function readConfig(
+  env: Record<string, string | undefined> = process.env,
+  { needsDatabase = true } = {},
+): Config {
   // Of a list nothing but commas is nothing too.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => /[^,\s]/.test(value ?? "")));
   const parsed = environment.safeParse(given);
   const wrong = parsed.error?.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`) ?? [];
-  const faults = [...wrong, ...contradictions(given)];
+  const faults = [...wrong, ...contradictions(given, needsDatabase)];
   if (!parsed.success || faults.length > 0) throw new ConfigError(`configuration: ${faults.join("; ")}`);
   return Object.freeze(parsed.data);
 }
 
-function contradictions(config: Record<string, string | undefined>): string[] {
+function contradictions(config: Record<string, string | undefined>, needsDatabase: boolean): string[] {
   const faults: string[] = [];
   const onCloudRun = config.K_SERVICE !== undefined;
-  if (!config.DATABASE_URL && !config.INSTANCE_CONNECTION_NAME)
+  if (needsDatabase && !config.DATABASE_URL && !config.INSTANCE_CONNECTION_NAME)
     faults.push("DATABASE_URL or INSTANCE_CONNECTION_NAME must be set");
   if (config.DATABASE_URL && config.INSTANCE_CONNECTION_NAME)
     faults.push("DATABASE_URL and INSTANCE_CONNECTION_NAME exclude each other");

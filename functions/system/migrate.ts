@@ -1,5 +1,6 @@
 import { defineEndpoint } from "../../shared/http/endpoint.ts";
 import { Migrated } from "../../shared/schemas/system.ts";
+import { migration } from "../../shared/services/migration.ts";
 
 export const systemMigrate = defineEndpoint({
   name: "system-migrate",
@@ -12,7 +13,8 @@ export const systemMigrate = defineEndpoint({
   status: 200,
   returns: Migrated,
   errors: [],
-  runtime: { timeoutSeconds: 600, concurrency: 1, maxInstances: 1 },
+  needs: { migrate: migration },
+  runtime: { timeoutSeconds: 600, concurrency: 1 },
   handler: async ({ repo, services }) => {
     const migrated = await services.migrate();
     return { ...migrated, partitionsMade: await repo.system.makePartitions() };
