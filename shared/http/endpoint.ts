@@ -20,8 +20,8 @@ export interface Runtime {
 export interface Services {
   log: Logger;
   metrics: Metrics;
-  /** Brings the database's schema up to date. */
-  migrate(): Promise<{ applied: string[]; version: string }>;
+  /** Brings the database's schema up to date, and its users' rights where the configuration names them. */
+  migrate(): Promise<{ applied: string[]; version: string; granted: string[]; revoked: string[] }>;
   /** How many days finished messages and health transitions are kept. */
   retentionDays: number;
   /** Delivers what is due for as long as is configured, or until `signal` aborts. */
