@@ -39,7 +39,7 @@ const MEMBERSHIPS = `
 
 /** Who may pass a role on is no ordinary member either: it is taken back, and granted anew where it is wanted. */
 const REVOCATIONS = `${MEMBERSHIPS}
-  select role, "user", format('%I from %I', role, "user")
+  select role, "user", not $5 or pg_has_role(current_user, grantor, 'usage') as ours, format('%I from %I', role, "user")
     || case when $5 then format(' granted by %I', grantor) else '' end as what
   from membership
   where "user" <> all ($4) and "user" <> session_user
@@ -93,16 +93,27 @@ export async function settleGrants(client: pg.Client, grants: readonly Grant[]):
 async function settle(client: pg.Client, grants: readonly Grant[]): Promise<Settled> {
   const { user, how, grantors } = await server(client);
   const values = [grants.map((grant) => grant.user), grants.map((grant) => grant.role), DATABASE_ROLES];
-  const run = async (verb: string, found: pg.QueryResult, rest: string) => {
-    for (const { what } of found.rows)
+  const run = async (verb: string, rows: { what: string }[], rest: string) => {
+    for (const { what } of rows)
       await client.query(`${verb} ${what} ${rest}`).catch((error) => {
         if (error.code !== NO_PRIVILEGE) throw error;
         throw new SchemaError(`${user} cannot ${verb} ${what}: ${error.message}`);
       });
-    return [...new Set(found.rows.map((row) => `${row.user}=${row.role}`))];
   };
-  const spared = [...DATABASE_ROLES, ADMINISTRATORS];
-  // Also what they granted on. Only then is seen what is left to grant.
-  const revoked = await run("revoke", await client.query(REVOCATIONS, [...values, spared, grantors]), "cascade");
-  return { granted: await run("grant", await client.query(GRANTS, values), how), revoked };
+  const revocations = () => client.query(REVOCATIONS, [...values, [...DATABASE_ROLES, ADMINISTRATORS], grantors]);
+  const { rows: revoked } = await revocations();
+  // What a stranger granted on is the stranger's to revoke, but goes with what the stranger has. What is then left fails.
+  await run(
+    "revoke",
+    revoked.filter(({ ours }) => ours),
+    "cascade",
+  );
+  await run("revoke", (await revocations()).rows, "cascade");
+  const { rows: granted } = await client.query(GRANTS, values);
+  await run("grant", granted, how);
+  return { granted: granted.map(nameOf), revoked: [...new Set(revoked.map(nameOf))] };
+}
+
+function nameOf({ user, role }: Grant): string {
+  return `${user}=${role}`;
 }
