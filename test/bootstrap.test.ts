@@ -191,7 +191,9 @@ describe("rights", () => {
     ]);
     expect(granted).toEqual(["cams-agent@p.iam=cams_agent"]);
     expect(await rightsNow()).toEqual(inWords(GRANTS));
-    await expect(run(urlOf("cams-agent@p.iam"), `grant cams_agent to "friend@p.iam"`)).rejects.toThrow("denied");
+    await expect(run(urlOf("cams-agent@p.iam"), `grant cams_agent to "friend@p.iam"`)).rejects.toMatchObject({
+      code: "42501",
+    });
   });
 
   test("that the migrator may not take back are named in one clear line, and none has changed", async () => {
@@ -237,7 +239,7 @@ describe("in one clear line it is told", () => {
     await run(server.url, `revoke cloudsqlsuperuser from "${MIGRATOR}"`);
     expect(await up()).toMatchObject({ granted: [], revoked: [] });
     await expect(up([...GRANTS, { user: "friend@p.iam", role: "cams_agent" }])).rejects.toThrow(
-      `${MIGRATOR} cannot grant cams_agent to "friend@p.iam": permission denied`,
+      `${MIGRATOR} cannot grant cams_agent to "friend@p.iam": `,
     );
   });
 });
