@@ -209,7 +209,7 @@ describe("rights", () => {
     expect(await membershipsNow()).toEqual(before);
   });
 
-  test("of who made the roles stay as the server notes them, when a superuser sees to the rest", async () => {
+  test("of who made the roles, as the server notes them, do not stand in the way", async () => {
     await run(server.url, "create role deployer login createrole password 'secret'");
     await databaseNamed("cams_deployed", "deployer");
     await migrate(new pg.Client(urlOf("deployer", "cams_deployed")));
@@ -218,6 +218,9 @@ describe("rights", () => {
     expect(revoked).toEqual(DATABASE_ROLES.map((role) => `deployer=${role}`).toSorted());
     expect(await rightsNow()).toEqual(inWords(GRANTS));
     expect(await up(GRANTS, superuser)).toMatchObject({ granted: [], revoked: [] });
+    // Nobody but a superuser could take that back.
+    await asSuperuser(`grant ${DATABASE_ROLES} to cloudsqlsuperuser with admin option`);
+    expect(await up()).toMatchObject({ granted: [], revoked: [] });
   });
 });
 
