@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
@@ -39,10 +40,10 @@ const stale = Object.keys(derived).filter((path) => read(path) !== derived[path]
 if (check) for (const path of stale) console.error(`${path} is stale: run npm run generate`);
 else for (const path of stale) writeFileSync(new URL(path, root), derived[path] as string);
 if (!check) {
-  // Loaded only now: it migrates, by the checksums that have just been written.
-  const { schemaPicture } = await import("./schema.ts");
+  // A process of its own: it migrates by the checksums just written, and this one may have loaded the old ones.
+  const draw = 'import { schemaPicture } from "./scripts/schema.ts"; process.stdout.write(await schemaPicture());';
   const path = "migrations/schema.sql";
-  const picture = await schemaPicture();
+  const picture = execFileSync(process.execPath, ["--input-type=module", "-e", draw], { cwd: root, encoding: "utf8" });
   if (read(path) !== picture) stale.push(path);
   writeFileSync(new URL(path, root), picture);
 }
