@@ -141,6 +141,23 @@ test("databases of one server are set up at once, although they share roles and 
   expect(await rightsNow()).toEqual(inWords(GRANTS));
 });
 
+test("what is revoked for another database at the same time does not stop it, whoever has to give way", async () => {
+  await up([{ user: "friend@p.iam", role: "cams_agent" }, { user: "stranger@p.iam", role: "cams_system" }, ...GRANTS]);
+  const other = new pg.Client(urlOf("superuser"));
+  await other.connect();
+  // Of two that wait for each other, the one with more patience goes on.
+  await other.query("begin; set deadlock_timeout = '1min'; set role cloudsqlsuperuser");
+  await other.query(`revoke cams_system from "stranger@p.iam"`);
+  const settled = up();
+  const waiting = "select from pg_stat_activity where wait_event_type = 'Lock' and query like 'revoke %'";
+  await expect.poll(async () => (await asSuperuser(waiting)).rows.length, { timeout: 20_000 }).toBe(1);
+  await other.query(`revoke cams_agent from "friend@p.iam"`);
+  await other.query("commit");
+  await other.end();
+  await settled;
+  expect(await rightsNow()).toEqual(inWords(GRANTS));
+});
+
 test("the schema goes down to nothing and up again, its rows stay when it goes on, and rights are left alone on the way", async () => {
   const { applied } = await up();
   await migrate(new pg.Client(urlOf()), { to: 0 });
@@ -218,7 +235,9 @@ describe("rights", () => {
     expect(revoked).toEqual(DATABASE_ROLES.map((role) => `deployer=${role}`).toSorted());
     expect(await rightsNow()).toEqual(inWords(GRANTS));
     expect(await up(GRANTS, superuser)).toMatchObject({ granted: [], revoked: [] });
-    // Nobody but a superuser could take that back.
+    // Nobody but a superuser could take those back.
+    const noted = await asSuperuser("select from pg_auth_members where member = 'deployer'::regrole and admin_option");
+    expect(noted.rows).toHaveLength(DATABASE_ROLES.length);
     await asSuperuser(`grant ${DATABASE_ROLES} to cloudsqlsuperuser with admin option`);
     expect(await up()).toMatchObject({ granted: [], revoked: [] });
   });
