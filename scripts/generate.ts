@@ -1,7 +1,9 @@
+import { hash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { endpoints, rooms } from "../functions/index.ts";
 import { configurationTable, exampleEnvironment } from "../shared/configuration.ts";
 import { endpointsTable, functionsCatalog } from "../shared/http/catalog.ts";
+import { gatewayOf } from "../shared/http/gateway.ts";
 import { openapiOf } from "../shared/http/openapi.ts";
 import { schemaPicture } from "./schema.ts";
 
@@ -16,6 +18,8 @@ const derived: Record<string, string> = {
   "docs/configuration.md": configurationTable(),
   ".env.example": exampleEnvironment(),
   "terraform/functions.json": json(functionsCatalog(endpoints)),
+  "terraform/gateway.json": json(gatewayOf(endpoints, version)),
+  "terraform/tests/built/manifest.json": json(builtForTests([...endpoints.map(({ name }) => name), "cams"])),
 };
 
 const check = process.argv.includes("--check");
@@ -27,6 +31,14 @@ if (check) for (const path of stale) console.error(`${path} is stale: run npm ru
 else for (const path of stale) writeFileSync(new URL(path, root), derived[path] as string);
 if (!check) console.log(stale.length > 0 ? `written: ${stale.join(", ")}` : "nothing was stale");
 process.exitCode = check && stale.length > 0 ? 1 : 0;
+
+/** What `npm run build` would write, for Terraform's tests: which functions there are, with hashes that stay. */
+function builtForTests(names: readonly string[]) {
+  const functions = Object.fromEntries(
+    names.map((name) => [name, { zip: `functions/${name}.zip`, sha256: hash("sha256", name) }]),
+  );
+  return { version: "0.0.0", migrations: hash("sha256", "migrations"), functions };
+}
 
 function read(path: string): string | undefined {
   try {
