@@ -3,9 +3,8 @@ locals {
   callers  = concat(["scheduler", "deployer", "build"], local.front == "gateway" ? ["gateway"] : [])
   accounts = module.catalog.accounts
 
-  # Spelled out, not asked of the accounts, so that a plan can show who may do what.
-  emails         = { for name in concat(keys(local.accounts), local.callers) : name => "${var.prefix}-${name}@${var.project}.iam.gserviceaccount.com" }
-  database_users = { for name, account in local.accounts : name => trimsuffix(local.emails[name], ".gserviceaccount.com") if length(account.database_roles) > 0 }
+  emails         = merge(module.catalog.emails, { for name in local.callers : name => "${var.prefix}-${name}@${var.project}.iam.gserviceaccount.com" })
+  database_users = module.catalog.database_users
 
   # The migrator gives itself what it needs; nobody else is ever given its role.
   database_grants = join(",", flatten([
@@ -24,18 +23,6 @@ resource "google_service_account" "cams" {
   account_id   = "${var.prefix}-${each.key}"
   display_name = "CAMS ${each.key}"
   depends_on   = [google_project_service.used]
-
-  lifecycle {
-    precondition {
-      condition     = length("${var.prefix}-${each.key}") <= 30
-      error_message = "The account ${var.prefix}-${each.key} has more than 30 characters: choose a shorter prefix."
-    }
-    # PostgreSQL cuts names after 63 bytes, and grants would be for somebody else.
-    precondition {
-      condition     = length(lookup(local.database_users, each.key, "")) <= 63
-      error_message = "The database user ${lookup(local.database_users, each.key, "")} has more than 63 characters: choose a shorter prefix."
-    }
-  }
 }
 
 # To connect to Cloud SQL, and to log in to it as a database user. Nothing to see there without such a user.

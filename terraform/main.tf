@@ -16,12 +16,13 @@ module "catalog" {
   functions  = jsondecode(file("${path.module}/functions.json"))
   deployment = var.deployment
   limits     = var.limits
+  project    = var.project
+  prefix     = var.prefix
 }
 
 locals {
   services = module.catalog.services
-
-  names = { for name in keys(local.services) : name => name == "cams" ? var.prefix : "${var.prefix}-${name}" }
+  names    = module.catalog.names
   # Known before there is a service: its configuration can name it, and so can that of who calls it.
   urls = { for name, full in local.names : name => "https://${full}-${local.number}.${var.region}.run.app" }
 

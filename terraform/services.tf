@@ -2,7 +2,7 @@
 resource "google_project_service" "used" {
   for_each = toset(concat(
     [
-      "artifactregistry", "cloudbuild", "cloudfunctions", "cloudscheduler", "compute", "iam", "iamcredentials", "logging",
+      "artifactregistry", "cloudbuild", "cloudfunctions", "cloudresourcemanager", "cloudscheduler", "compute", "iam", "iamcredentials", "logging",
       "monitoring", "pubsub", "run", "secretmanager", "servicenetworking", "sqladmin", "storage",
     ],
     local.front == "gateway" ? ["apigateway", "servicecontrol", "servicemanagement"] : [],

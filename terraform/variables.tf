@@ -45,12 +45,19 @@ variable "deployment" {
 }
 
 variable "functions_dir" {
-  description = "Folder that `npm run build` wrote, seen from terraform/. An older one rolls back."
+  description = "Folder that `npm run build` wrote, seen from terraform/. An older one rolls back; if its migrations are older than the database, with run_migrations = false."
   type        = string
   default     = "../dist"
   validation {
     condition     = fileexists("${var.functions_dir}/manifest.json")
     error_message = "There is no manifest.json in functions_dir: run npm run build first."
+  }
+  validation {
+    condition = try(length(setsubtract(
+      var.deployment == "single" ? ["cams", "system-migrate"] : keys(jsondecode(file("${path.module}/functions.json"))),
+      keys(jsondecode(file("${var.functions_dir}/manifest.json")).functions)
+    )) == 0, true)
+    error_message = "What functions_dir holds was built from other endpoints than functions.json has: run npm run build again, or check out the terraform/ that belongs to it."
   }
 }
 
@@ -102,7 +109,7 @@ variable "rate_limit_per_minute" {
 }
 
 variable "run_migrations" {
-  description = "Whether an apply migrates the database itself. false: the output migrate_command is to be run by one of deployers, before the new code may serve."
+  description = "Whether an apply migrates the database itself. false: apply with -target=module.migrate, let one of deployers run the output migrate_command, then apply the rest."
   type        = bool
   default     = true
 }

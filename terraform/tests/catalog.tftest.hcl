@@ -2,6 +2,8 @@
 
 variables {
   deployment = "functions"
+  project    = "my-project"
+  prefix     = "cams"
   functions = {
     things-get     = { method = "GET", path = "/v1/things/{thingId}", role = "agent", account = "agent", database_role = "cams_agent", rights = [], memory_mb = 256, timeout_seconds = 60, concurrency = 80, max_instances = 4, pool_size = 2, listens = false }
     things-wait    = { method = "POST", path = "/v1/things/wait", role = "agent", account = "waiting", database_role = "cams_agent", rights = ["secrets"], memory_mb = 256, timeout_seconds = 60, concurrency = 500, max_instances = 5, pool_size = 2, listens = true }
@@ -37,6 +39,10 @@ run "sums_and_accounts" {
       migrator = { database_roles = ["cams_migrator"], rights = [] }
     })
     error_message = "An account has not the union of what its functions need."
+  }
+  assert {
+    condition     = output.database_users == { agent = "cams-agent@my-project.iam", waiting = "cams-waiting@my-project.iam", migrator = "cams-migrator@my-project.iam" }
+    error_message = "There is not one database user for each account that needs the database."
   }
   assert {
     condition     = output.schedules == { things-send = { schedule = "* * * * *", method = "POST", path = "/v1/things/send", timeout_seconds = 90, service = "things-send" } }
@@ -154,4 +160,33 @@ run "two_database_roles_for_one_account" {
     }
   }
   expect_failures = [output.accounts]
+}
+
+run "names_too_long" {
+  command = plan
+  module {
+    source = "./modules/catalog"
+  }
+  variables {
+    functions = {
+      an-endpoint-whose-name-says-all-that-it-is-for = { method = "GET", path = "/v1/things", role = "agent", account = "an-account-for-one-thing-only", database_role = "cams_agent", rights = [], memory_mb = 256, timeout_seconds = 60, concurrency = 80, max_instances = 4, pool_size = 2, listens = false }
+      system-migrate                                 = { method = "POST", path = "/v1/system/migrate", role = "system", account = "migrator", database_role = "cams_migrator", rights = [], memory_mb = 256, timeout_seconds = 600, concurrency = 1, max_instances = 1, pool_size = 1, listens = false }
+    }
+  }
+  expect_failures = [output.names, output.accounts]
+}
+
+run "a_database_user_too_long_for_postgresql" {
+  command = plan
+  module {
+    source = "./modules/catalog"
+  }
+  variables {
+    project = "a-project-with-thirty-letters-"
+    functions = {
+      things-get     = { method = "GET", path = "/v1/things", role = "agent", account = "an-account-for-one-thing", database_role = "cams_agent", rights = [], memory_mb = 256, timeout_seconds = 60, concurrency = 80, max_instances = 4, pool_size = 2, listens = false }
+      system-migrate = { method = "POST", path = "/v1/system/migrate", role = "system", account = "migrator", database_role = "cams_migrator", rights = [], memory_mb = 256, timeout_seconds = 600, concurrency = 1, max_instances = 1, pool_size = 1, listens = false }
+    }
+  }
+  expect_failures = [output.database_users]
 }

@@ -88,6 +88,18 @@ run "none" {
   variables {
     front    = "none"
     invokers = ["group:agents@example.com"]
+
+    run_migrations = false
+    deployers      = ["group:operators@example.com"]
+  }
+
+  assert {
+    condition     = length(terraform_data.migrate) == 0 && output.migrate_command == "npm run --silent migrate:installation -- --url https://cams-system-migrate-123456789012.europe-west1.run.app --account cams-deployer@my-project.iam.gserviceaccount.com"
+    error_message = "The command that migrates is not shown."
+  }
+  assert {
+    condition     = google_service_account_iam_binding.deployer[0].members == toset(["group:operators@example.com"])
+    error_message = "Others than deployers may migrate."
   }
 
   assert {
@@ -142,27 +154,6 @@ run "platform_authentication_with_public_invokers" {
     ingress     = "ALLOW_ALL"
     invokers    = ["group:agents@example.com", "allAuthenticatedUsers"]
     environment = { PLATFORM_AUTH = "iam" }
-  }
-  expect_failures = [google_cloudfunctions2_function.this]
-}
-
-run "a_name_too_long_for_a_url" {
-  command = plan
-  module {
-    source = "./modules/function"
-  }
-  variables {
-    name        = "cams-an-endpoint-whose-name-says-all-that-it-does-x"
-    entry_point = "messages-send"
-    region      = "europe-west1"
-    source_code = { bucket = "sources", zip = "messages-send.zip", sha256 = "00112233445566778899aabbccddeeff" }
-    build       = { account = "cams-build@my-project.iam.gserviceaccount.com", repository = "images" }
-    account     = "cams-agent@my-project.iam.gserviceaccount.com"
-    limits      = { memory_mb = 256, timeout_seconds = 60, concurrency = 80, min_instances = 0, max_instances = 1 }
-    network     = null
-    ingress     = "ALLOW_ALL"
-    invokers    = []
-    environment = {}
   }
   expect_failures = [google_cloudfunctions2_function.this]
 }

@@ -237,19 +237,3 @@ run "gateway" {
     error_message = "An apply does not migrate."
   }
 }
-
-run "a_new_endpoint_s_migration_by_hand" {
-  command = plan
-  variables {
-    run_migrations = false
-    deployers      = ["group:operators@example.com"]
-  }
-  assert {
-    condition     = length(terraform_data.migrate) == 0 && output.migrate_command == "npm run --silent migrate:installation -- --url https://cams-system-migrate-123456789012.europe-west1.run.app --account cams-deployer@my-project.iam.gserviceaccount.com"
-    error_message = "The command that migrates is not shown."
-  }
-  assert {
-    condition     = google_service_account_iam_binding.deployer[0].members == toset(["group:operators@example.com"])
-    error_message = "Others than deployers may migrate."
-  }
-}

@@ -60,6 +60,7 @@ run "other_wrong_values" {
   command = plan
   variables {
     prefix                = "cams-in-the-far-east"
+    functions_dir         = "tests/built-before"
     front                 = "proxy"
     limits                = { messages-send = { max_instances = 0 } }
     retention_days        = 1.5
@@ -72,7 +73,7 @@ run "other_wrong_values" {
     billing_account       = "012345-678901-ABCDEF"
   }
   expect_failures = [
-    var.prefix, var.front, var.limits, var.retention_days, var.rate_limit_per_minute, var.admins, var.auth_issuers,
+    var.prefix, var.functions_dir, var.front, var.limits, var.retention_days, var.rate_limit_per_minute, var.admins, var.auth_issuers,
     var.backup_retention_days, var.subnet_cidr, var.monthly_budget,
   ]
 }
@@ -98,23 +99,14 @@ run "a_domain_that_is_a_url" {
   expect_failures = [var.domain]
 }
 
-run "a_domain_without_a_load_balancer" {
+run "invokers_and_a_domain_for_a_single_function" {
   command = plan
   variables {
-    domain         = "cams.example.com"
-    auth_audiences = []
-    limits         = { messages-send = { min_instances = 3, max_instances = 2 } }
+    deployment = "single"
+    domain     = "cams.example.com"
+    invokers   = ["group:agents@example.com"]
   }
-  expect_failures = [var.domain, var.auth_issuers, var.limits]
-}
-
-run "invokers_that_are_no_members_of_iam" {
-  command = plan
-  variables {
-    front    = "none"
-    invokers = ["agent@my-project.iam.gserviceaccount.com"]
-  }
-  expect_failures = [var.invokers]
+  expect_failures = [var.domain, var.invokers]
 }
 
 run "a_front_for_a_single_function" {
@@ -122,56 +114,37 @@ run "a_front_for_a_single_function" {
   variables {
     deployment = "single"
     front      = "gateway"
+    limits     = { messages-send = { min_instances = 3, max_instances = 2 } }
   }
-  expect_failures = [var.front]
+  expect_failures = [var.front, var.limits]
 }
 
-run "invokers_for_a_single_function" {
+run "invokers_that_are_no_members_of_iam" {
   command = plan
   variables {
-    deployment = "single"
-    invokers   = ["group:agents@example.com"]
+    front          = "none"
+    invokers       = ["agent@my-project.iam.gserviceaccount.com"]
+    auth_audiences = []
   }
-  expect_failures = [var.invokers]
+  expect_failures = [var.invokers, var.auth_issuers]
 }
 
-run "more_connections_than_the_database_takes" {
+run "more_than_the_database_and_the_subnet_take" {
   command = plan
   variables {
-    limits = { messages-pull = { max_instances = 50, pool_size = 5 } }
-  }
-  expect_failures = [google_sql_database_instance.cams]
-}
-
-run "a_smaller_machine_than_the_functions_need" {
-  command = plan
-  variables {
-    database_tier = "db-g1-small"
-  }
-  expect_failures = [google_sql_database_instance.cams]
-}
-
-run "more_addresses_than_the_subnet_has" {
-  command = plan
-  variables {
-    subnet_cidr = "10.8.0.0/24"
-  }
-  expect_failures = [google_compute_subnetwork.functions]
-}
-
-run "nobody_could_be_the_first_administrator" {
-  command = plan
-  variables {
+    limits         = { messages-pull = { max_instances = 50, pool_size = 5 } }
+    subnet_cidr    = "10.8.0.0/24"
     auth_issuers   = []
     auth_audiences = []
   }
-  expect_failures = [check.first_administrator]
+  expect_failures = [google_sql_database_instance.cams, google_compute_subnetwork.functions, check.first_administrator]
 }
 
-run "no_administrator_at_all" {
+run "a_smaller_machine_and_no_administrator" {
   command = plan
   variables {
-    admins = []
+    database_tier = "db-g1-small"
+    admins        = []
   }
-  expect_failures = [check.first_administrator]
+  expect_failures = [google_sql_database_instance.cams, check.first_administrator]
 }

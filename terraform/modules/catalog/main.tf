@@ -56,4 +56,8 @@ locals {
       rights         = sort(distinct(flatten([for s in local.services : s.rights if s.account == account])))
     }
   }
+
+  names          = { for name in keys(local.services) : name => name == "cams" ? var.prefix : "${var.prefix}-${name}" }
+  emails         = { for name in keys(local.accounts) : name => "${var.prefix}-${name}@${var.project}.iam.gserviceaccount.com" }
+  database_users = { for name, account in local.accounts : name => trimsuffix(local.emails[name], ".gserviceaccount.com") if length(account.database_roles) > 0 }
 }

@@ -57,3 +57,13 @@ variable "limits" {
   }))
   default = {}
 }
+
+variable "project" {
+  description = "Id of the project, of which the accounts have a part of their names."
+  type        = string
+}
+
+variable "prefix" {
+  description = "First part of every name."
+  type        = string
+}

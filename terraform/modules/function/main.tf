@@ -67,11 +67,6 @@ resource "google_cloudfunctions2_function" "this" {
   }
 
   lifecycle {
-    # 49: with a hyphen and the project's number it is one label of its URL, 63 characters at most.
-    precondition {
-      condition     = length(var.name) <= 49
-      error_message = "The function's name ${var.name} has more than 49 characters: choose a shorter prefix."
-    }
     # The signature of a platform token is gone, so it proves something only where Cloud Run turns away all without one.
     precondition {
       condition     = lookup(var.environment, "PLATFORM_AUTH", "none") != "iam" || length(setintersection(var.invokers, ["allUsers", "allAuthenticatedUsers"])) == 0
