@@ -27,7 +27,6 @@ run "wrong_values" {
     region                = "europe-west1-b"
     prefix                = "Cams"
     deployment            = "both"
-    functions_dir         = "tests/nothing-here"
     limits                = { messages-sned = { max_instances = 2 } }
     retention_days        = 0
     rate_limit_per_minute = -1
@@ -48,7 +47,7 @@ run "wrong_values" {
     billing_account       = "my-account"
   }
   expect_failures = [
-    var.project, var.region, var.prefix, var.deployment, var.functions_dir, var.limits, var.retention_days, var.rate_limit_per_minute,
+    var.project, var.region, var.prefix, var.deployment, var.limits, var.retention_days, var.rate_limit_per_minute,
     var.secrets_key_version, var.admins, var.auth_audiences, var.deployers, var.migrate_ingress, var.database_version, var.database_tier,
     var.database_instance, var.max_connections, var.backup_retention_days, var.maintenance_day, var.maintenance_hour, var.subnet_cidr,
     var.alert_emails, var.billing_account,
@@ -60,7 +59,7 @@ run "other_wrong_values" {
   command = plan
   variables {
     prefix                = "cams-in-the-far-east"
-    functions_dir         = "tests/built-before"
+    functions_dir         = "tests/nothing-here"
     front                 = "proxy"
     limits                = { messages-send = { max_instances = 0 } }
     retention_days        = 1.5
@@ -82,12 +81,13 @@ run "a_load_balancer_without_a_domain" {
   command = plan
   variables {
     front          = "load_balancer"
+    functions_dir  = "tests/built-before"
     invokers       = ["allUsers"]
     auth_issuers   = ["https://issuer.example.com", "https://issuer.example.com=https://issuer.example.com/keys"]
     monthly_budget = 100
     limits         = { messages-send = { concurrency = 1001 } }
   }
-  expect_failures = [var.domain, var.invokers, var.auth_issuers, var.monthly_budget, var.limits]
+  expect_failures = [var.domain, var.functions_dir, var.invokers, var.auth_issuers, var.monthly_budget, var.limits]
 }
 
 run "a_domain_that_is_a_url" {
