@@ -68,7 +68,7 @@ export async function compose(config: Config): Promise<App> {
   const services = {
     log,
     metrics,
-    migrate: () => migrate(client()),
+    migrate: () => migrate(() => client(true)),
     retentionDays: config.RETENTION_DAYS,
     makeApiKey() {
       const keyId = randomUUIDv7();

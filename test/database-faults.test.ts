@@ -119,6 +119,17 @@ test("idle connections that the server closes are replaced: the next requests fi
   for (const { status } of await Promise.all(calls())) expect(status).toBe(200);
 });
 
+test("a connection that breaks between two statements of a transaction fails that request alone", async () => {
+  const broken = service.app.repo.transaction(async (repo) => {
+    await repo.system.ping();
+    proxy.cut();
+    await delay(50);
+    await repo.system.ping();
+  });
+  await expect(broken).rejects.toMatchObject({ code: "database_unavailable" });
+  expect((await service.get("/health/ready")).status).toBe(200);
+});
+
 test("a statement over its time is cancelled: 503, and the connection serves on", async () => {
   const { aiAgentAddress } = await makerFor(service).inbox();
   const holder = new pg.Client(database.url);

@@ -11,11 +11,15 @@ const MIGRATION = /^\d{4}_\w+\.sql$/;
 
 /**
  * Brings roles and schema up to date; of several at once one works and the others wait. Answers what was applied and the
- * newest migration. `to` migrates down instead, until only that many migrations are left.
+ * newest migration. `on` is a client not yet connected, or how to get one that is. `to` migrates down instead, until only
+ * that many migrations are left.
  * @throws SchemaError when the database is newer than this code, an applied migration was edited, or the connected user
  *   may not do what is to be done
  */
-export async function migrate(client: pg.Client, to?: number): Promise<{ applied: string[]; version: string }> {
+export async function migrate(
+  on: pg.Client | (() => Promise<pg.Client>),
+  to?: number,
+): Promise<{ applied: string[]; version: string }> {
   // Loaded only here: functions that serve requests never migrate.
   const { runner } = await import("node-pg-migrate");
   const files = (await readdir(folder)).filter((file) => MIGRATION.test(file)).sort();
@@ -37,7 +41,8 @@ export async function migrate(client: pg.Client, to?: number): Promise<{ applied
       singleTransaction: true,
       log: () => {},
     });
-  await client.connect();
+  const client = typeof on === "function" ? await on() : on;
+  if (client === on) await client.connect();
   try {
     await client.query("set statement_timeout = 0");
     await client.query("set idle_in_transaction_session_timeout = 0");
