@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
-import { afterAll, beforeAll, onTestFinished } from "vitest";
+import { afterAll, beforeAll, onTestFinished, vi } from "vitest";
 import { type EmbeddedPostgres, startPostgres } from "../../scripts/postgres.ts";
 import { migrate } from "../../shared/db/migrate.ts";
 import { DATABASE_ROLES } from "../../shared/rules/access.ts";
@@ -47,6 +47,8 @@ export function useInstance() {
     async world(database = "cams"): Promise<World> {
       const cloudSql = await startCloudSql(postgres.port);
       const metadata = await startMetadata();
+      // As the platform does: without it, google-auth-library asks a gcloud that is on the machine, for seconds.
+      vi.stubEnv("GOOGLE_CLOUD_PROJECT", "project");
       const env = { ...cloudSql.env, DB_USER: IAM_USER, DB_NAME: database, DB_POOL_SIZE: "4" };
       return {
         cloudSql,

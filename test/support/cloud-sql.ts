@@ -30,8 +30,8 @@ export interface FakeCloudSql {
   /** Connections through the front now; and handshakes that it refused. */
   open(): number;
   refused(): number;
-  /** Refuses from now on every certificate given so far, as if their time were over. */
-  expire(): void;
+  /** Refuses from now on the certificates given so far but so many of the last, as if their time were over. */
+  expireAllBut(last: number): void;
   /** Shows another server certificate, of another name or by another authority. */
   pretend(commonName: string, byOther?: boolean): void;
   /** Cuts every connection. */
@@ -128,8 +128,8 @@ export async function startCloudSql(postgresPort: number): Promise<FakeCloudSql>
     front: "leads",
     open: () => open.size,
     refused: () => refused,
-    expire() {
-      expired = new Set(certified.keys());
+    expireAllBut(last) {
+      expired = new Set([...certified.keys()].slice(0, certified.size - last));
     },
     pretend(commonName, byOther = false) {
       tls.setSecureContext(contextFor(commonName, byOther ? makeAuthority("Another CA") : authority));
