@@ -1,4 +1,4 @@
-import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import type pg from "pg";
 import { currentContext } from "../logging/context.ts";
 import type { CloudSql } from "./cloud-sql.ts";
@@ -15,8 +15,6 @@ const MAX_PAUSE_MS = 2_000;
 const RENEW_AFTER = 3;
 /** Failures of the network, as before direct VPC is there: a new certificate does not help. */
 const NETWORK = /ECONNREFUSED|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|timeout/;
-/** A process that rested may have been frozen, and what the server closed meanwhile not yet been heard of. */
-const REST_MS = 1_000;
 
 /** Milliseconds to wait after so many failures in a row: twice as long each time, half of it by chance. */
 export function pauseAfter(failures: number): number {
@@ -63,7 +61,6 @@ export function patienceWith({ ready, renew }: Pick<CloudSql, "ready" | "renew">
   return {
     pool(own) {
       let used = 0;
-      let lastUse = 0;
       own.on("acquire", () => used++);
       own.on("release", () => used--);
       const wish: Wish<pg.PoolClient> = {
@@ -72,13 +69,8 @@ export function patienceWith({ ready, renew }: Pick<CloudSql, "ready" | "renew">
         patient: true,
         isFull: () => used > 0 && own.totalCount >= own.options.max,
       };
-      const patient = async () => {
-        const now = performance.now();
-        if (now - lastUse > REST_MS) await turn();
-        lastUse = now;
-        // An idle one is there at once: no timer for it.
-        return own.idleCount > own.waitingCount ? own.connect() : connect(wish);
-      };
+      // An idle one is there at once: no timer for it.
+      const patient = () => (own.idleCount > own.waitingCount ? own.connect() : connect(wish));
       return { connect: patient, query: (statement: never, values?: unknown[]) => query(patient, statement, values) };
     },
     client: (attempt, patient) =>
