@@ -2,41 +2,38 @@ import { randomUUIDv7 } from "node:crypto";
 import type { Server } from "node:http";
 import net from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import type pg from "pg";
 import { makeApiKey } from "../shared/auth/api-keys.ts";
 import { createGate, type Gate } from "../shared/auth/gate.ts";
 import { CACHE_MS } from "../shared/auth/lookups.ts";
 import type { Config } from "../shared/config.ts";
 import { createDatabase } from "../shared/db/database.ts";
-import { createHints, type Hints } from "../shared/db/hints.ts";
-import { migrate } from "../shared/db/migrate.ts";
+import { createHints } from "../shared/db/hints.ts";
 import { openConnections } from "../shared/db/pool.ts";
-import { createDispatcher } from "../shared/delivery/dispatcher.ts";
-import { resealSecrets } from "../shared/delivery/reseal.ts";
-import { createSender } from "../shared/delivery/sender.ts";
 import { databaseRoleOf, type Endpoint } from "../shared/http/endpoint.ts";
 import { type RequestHandler, serve } from "../shared/http/serve.ts";
 import { createTraffic } from "../shared/http/traffic.ts";
 import { createLogger, type Logger } from "../shared/logging/index.ts";
-import { createMetrics, type Metrics } from "../shared/metrics/index.ts";
-import { createGuard } from "../shared/outbound/guard.ts";
-import { createPubsub } from "../shared/outbound/pubsub.ts";
-import { createVault } from "../shared/outbound/vault.ts";
-import { createWebhooks } from "../shared/outbound/webhooks.ts";
+import { createMetrics } from "../shared/metrics/index.ts";
 import { constraints, createRepository, type Repository } from "../shared/repository/index.ts";
 import type { DatabaseRole } from "../shared/rules/access.ts";
-import { DELIVERIES } from "../shared/rules/topics.ts";
+import type { Opened, Parts, Service } from "../shared/services/service.ts";
 
 /** Cloud Run gives 10 s from SIGTERM to SIGKILL; the pool needs some of it to close. */
 const GRACE_MS = 8_000;
+/** What has no statements is given a repository too, and its pool never opens. */
+const NO_STATEMENTS: DatabaseRole = "cams_reader";
 
 /** The whole service in one process, not yet listening. */
 export interface App {
+  config: Config;
   /** As the service itself: in the database the role `cams_system`. */
   repo: Repository;
   log: Logger;
   /** `gate` takes the place of the configured one: for whoever has no need of a credential. */
   serve(endpoints: readonly Endpoint[], gate?: Gate): RequestHandler;
-  migrate(): Promise<{ applied: string[]; version: string }>;
+  /** A database connection of its own, connected and without a role. */
+  client(): Promise<pg.Client>;
   /** Stops accepting, ends waiting requests, lets the others finish, closes the database. */
   close(server?: Server): Promise<void>;
 }
@@ -64,11 +61,9 @@ export async function compose(config: Config): Promise<App> {
   const repo = repoOf("cams_system");
   const traffic = createTraffic({ maxRequests: config.MAX_REQUESTS, maxWaiters: config.MAX_WAITERS }, metrics);
   const gate = createGate(config);
-  const outbound = composeOutbound(config, repo, hints, log, metrics);
   const services = {
     log,
     metrics,
-    migrate: () => migrate(() => client(true)),
     retentionDays: config.RETENTION_DAYS,
     makeApiKey() {
       const keyId = randomUUIDv7();
@@ -76,8 +71,8 @@ export async function compose(config: Config): Promise<App> {
     },
     // A little more: a timer may be early. Where nobody proves who it is, nobody is remembered.
     rightsSettle: () => delay(config.AUTH_MODE === "none" ? 0 : CACHE_MS + 20),
-    ...outbound.services,
   };
+  const needed = openOnce({ config, repo, hints, log, metrics, client: () => client(true) });
   metrics.beforeRender(() => {
     const { idle, busy, waiting } = counts();
     metrics.poolConnections("idle", idle);
@@ -86,24 +81,26 @@ export async function compose(config: Config): Promise<App> {
   });
 
   return {
+    config,
     repo,
     log,
     serve: (endpoints, other = gate) =>
       serve(endpoints, {
-        repo: (endpoint) => repoOf(databaseRoleOf(endpoint)),
+        repo: (endpoint) => repoOf(databaseRoleOf(endpoint) ?? NO_STATEMENTS),
         hints,
         services,
+        needed: ({ needs }) => needed.services(needs),
         traffic,
         gate: other,
         platformTimeoutSeconds: config.CLOUD_RUN_TIMEOUT_SECONDS,
       }),
-    migrate: services.migrate,
+    client: () => client(true),
     async close(server) {
       // No new connections. HTTP's own close would also cut those on which an answer is still being written.
       if (server) net.Server.prototype.close.call(server);
       const end = performance.now() + GRACE_MS;
       await traffic.stop(GRACE_MS);
-      await outbound.close(end - performance.now());
+      await needed.close(end - performance.now());
       server?.close();
       server?.closeAllConnections();
       await hints.close();
@@ -113,43 +110,20 @@ export async function compose(config: Config): Promise<App> {
   };
 }
 
-/** What goes out into the world: the dispatcher, and what it delivers with. */
-function composeOutbound(config: Config, repo: Repository, hints: Hints, log: Logger, metrics: Metrics) {
-  const servers = config.DNS_SERVERS?.split(",");
-  const destinations = createGuard({
-    insecure: config.ALLOW_INSECURE_DESTINATIONS === "true",
-    ...(servers && { servers }),
-  });
-  const vault = createVault(config.SECRETS_KEY);
-  const webhooks = createWebhooks(destinations);
-  const pubsub = createPubsub({
-    endpoint: config.PUBSUB_ENDPOINT,
-    ...(config.PUBSUB_EMULATOR_HOST && { emulatorHost: config.PUBSUB_EMULATOR_HOST }),
-  });
-  const dispatch = createDispatcher({
-    queue: repo.deliveries,
-    send: createSender(webhooks, pubsub, vault, log),
-    subscribe: () => hints.subscribe(DELIVERIES),
-    log,
-    metrics,
-  });
-  const runs = new Set<Promise<unknown>>();
+/** Opens each service when it is first needed, and closes what was opened. */
+function openOnce(parts: Parts) {
+  const opened = new Map<Service<unknown>, Opened<unknown>>();
   return {
-    services: {
-      deliver(signal: AbortSignal) {
-        const run = dispatch(config.DELIVER_SECONDS, signal).finally(() => runs.delete(run));
-        runs.add(run);
-        return run;
-      },
-      destinations,
-      makeSecret: vault.make,
-      resealSecrets: (mayGoOn: () => boolean) => resealSecrets(repo.secrets, vault, log, mayGoOn),
-    },
+    services: (needs: Endpoint["needs"] = {}) =>
+      Object.fromEntries(
+        Object.entries(needs).map(([name, need]) => {
+          const one = opened.get(need) ?? need.open(parts);
+          opened.set(need, one);
+          return [name, one.service];
+        }),
+      ),
     async close(graceMs: number) {
-      // Also those whose caller is gone: what they have sent must be recorded.
-      await Promise.race([Promise.allSettled(runs), delay(graceMs, undefined, { ref: false })]);
-      webhooks.close();
-      pubsub.close();
+      await Promise.all([...opened.values()].map((one) => one.close?.(graceMs)));
     },
   };
 }

@@ -6,6 +6,7 @@ import { getTestServer } from "@google-cloud/functions-framework/testing";
 import { type App, compose } from "../functions/compose.ts";
 import { endpoints } from "../functions/index.ts";
 import { readConfig } from "../shared/config.ts";
+import { migrate } from "../shared/db/migrate.ts";
 import { takeOver } from "../shared/http/takeover.ts";
 import { listen, portTaken } from "./listen.ts";
 import { type EmbeddedPostgres, startPostgres } from "./postgres.ts";
@@ -51,7 +52,7 @@ async function main(): Promise<void> {
       DATABASE_URL: database?.url ?? process.env.DATABASE_URL,
     });
     app = await compose(config);
-    await app.migrate();
+    await migrate(app.client, { grants: config.DATABASE_GRANTS });
     await app.repo.system.makePartitions();
     const handler = app.serve(endpoints);
     http("cams", handler);

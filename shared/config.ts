@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { DATABASE_ROLES, type DatabaseRole } from "./rules/access.ts";
 
 const seconds = z.coerce.number().int().positive();
 
@@ -8,6 +9,21 @@ const list = () =>
     .string()
     .default("")
     .transform((text) => text.split(",").flatMap((entry) => entry.trim() || []));
+
+/** The roles that functions serve under. */
+const SERVING = DATABASE_ROLES.filter((role) => role !== "cams_migrator");
+
+/** `user=role`, separated by commas; a user may stand there with several roles. */
+const grants = z.string().transform((text, context) =>
+  text.split(",").flatMap((entry, index) => {
+    if (entry.trim() === "") return [];
+    const [, user = "", name] = /^\s*(.*\S)\s*=\s*(\w+)\s*$/.exec(entry) ?? [];
+    const role = SERVING.find((serving) => serving === name);
+    if (role && !DATABASE_ROLES.includes(user as DatabaseRole)) return { user, role };
+    context.addIssue(`entry ${index + 1} must be user=role, the role one of ${SERVING.join(", ")}`);
+    return z.NEVER;
+  }),
+);
 
 /** `issuer` or `issuer=keys`: both https, or http to this machine; `|` parts an issuer from its subjects in our ids. */
 function isIssuer(entry: string): boolean {
@@ -59,6 +75,12 @@ export const environment = z.object({
       "Connections this process may hold at once for each database role; a function has one. The listener is not counted.",
     ),
   DB_STATEMENT_TIMEOUT_SECONDS: seconds.default(5).describe("Longest a statement may run; scheduled functions get 55."),
+  DATABASE_GRANTS: grants
+    .optional()
+    .describe(
+      "Database users and the role that each serves under, as `user=role`, separated by commas: system-migrate grants these " +
+        "and takes the roles back from all others. Not set: it leaves the users' rights alone.",
+    ),
   CLOUD_RUN_TIMEOUT_SECONDS: seconds.optional().describe("Set by Cloud Run: no request may take longer."),
   MAX_REQUESTS: z.coerce
     .number()
@@ -171,20 +193,23 @@ export class ConfigError extends Error {}
  * Parses an environment. Empty and blank values count as not set.
  * @throws ConfigError naming every fault
  */
-export function readConfig(env: Record<string, string | undefined> = process.env): Config {
+export function readConfig(
+  env: Record<string, string | undefined> = process.env,
+  { needsDatabase = true } = {},
+): Config {
   // Of a list nothing but commas is nothing too.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => /[^,\s]/.test(value ?? "")));
   const parsed = environment.safeParse(given);
   const wrong = parsed.error?.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`) ?? [];
-  const faults = [...wrong, ...contradictions(given)];
+  const faults = [...wrong, ...contradictions(given, needsDatabase)];
   if (!parsed.success || faults.length > 0) throw new ConfigError(`configuration: ${faults.join("; ")}`);
   return Object.freeze(parsed.data);
 }
 
-function contradictions(config: Record<string, string | undefined>): string[] {
+function contradictions(config: Record<string, string | undefined>, needsDatabase: boolean): string[] {
   const faults: string[] = [];
   const onCloudRun = config.K_SERVICE !== undefined;
-  if (!config.DATABASE_URL && !config.INSTANCE_CONNECTION_NAME)
+  if (needsDatabase && !config.DATABASE_URL && !config.INSTANCE_CONNECTION_NAME)
     faults.push("DATABASE_URL or INSTANCE_CONNECTION_NAME must be set");
   if (config.DATABASE_URL && config.INSTANCE_CONNECTION_NAME)
     faults.push("DATABASE_URL and INSTANCE_CONNECTION_NAME exclude each other");

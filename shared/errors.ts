@@ -25,6 +25,7 @@ export const problems = {
   internal: { status: 500, title: "Something went wrong on our side" },
   issuer_unavailable: { status: 503, title: "The issuer of the token does not answer" },
   database_unavailable: { status: 503, title: "The database does not answer" },
+  schema_outdated: { status: 503, title: "The database's schema is older than this code" },
   overloaded: { status: 503, title: "The service is busy" },
   deadline_exceeded: { status: 503, title: "The request took too long" },
 } as const satisfies Record<string, { status: number; title: string }>;

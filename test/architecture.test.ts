@@ -4,17 +4,18 @@ import { expect, test } from "vitest";
 
 /** Who may import whom: the first pattern that fits a file says what it may import of the project and beyond. */
 const arrows: { from: RegExp; project: RegExp; packages: RegExp }[] = [
-  { from: /^functions\/(main|compose)\.ts$/, project: /./, packages: /./ },
+  { from: /^functions\/(main|host|compose)\.ts$/, project: /./, packages: /./ },
   { from: /^functions\/(\w+\/)?index\.ts$/, project: /^functions\/|^shared\/http\/endpoint\.ts$/, packages: /^$/ },
   {
     from: /^functions\/\w+\/[\w-]+\.ts$/,
-    project: /^shared\/(http|rules|schemas)\/|^shared\/errors\.ts$|^docs\/openapi\.json$/,
+    project:
+      /^shared\/(http|rules|schemas)\/|^shared\/services\/(?!service\.ts)|^shared\/errors\.ts$|^docs\/openapi\.json$/,
     packages: /^zod$/,
   },
   {
     from: /^shared\/http\//,
     project:
-      /^shared\/(http|auth|rules|schemas|logging|metrics|repository)\/|^shared\/(errors|config|json)\.ts$|^shared\/db\/hints\.ts$/,
+      /^shared\/(http|auth|rules|schemas|logging|metrics|repository)\/|^shared\/(errors|config|json|db\/hints|services\/service)\.ts$/,
     packages: /^(node:|zod$|zod-openapi$)/,
   },
   {
@@ -24,7 +25,7 @@ const arrows: { from: RegExp; project: RegExp; packages: RegExp }[] = [
   },
   {
     from: /^shared\/repository\//,
-    project: /^shared\/(repository|db|rules|schemas)\/|^shared\/errors\.ts$/,
+    project: /^shared\/(repository|db|rules|schemas)\/|^shared\/errors\.ts$|^migrations\/checksums\.json$/,
     packages: /^(node:crypto|zod)$/,
   },
   {
@@ -44,15 +45,21 @@ const arrows: { from: RegExp; project: RegExp; packages: RegExp }[] = [
       /^shared\/(delivery|outbound|rules|schemas|logging|metrics|repository)\/|^shared\/errors\.ts$|^shared\/db\/hints\.ts$/,
     packages: /^node:(crypto|timers\/promises)$/,
   },
+  {
+    from: /^shared\/services\//,
+    project: /^shared\/(services|delivery|outbound|db|rules|repository|logging|metrics)\/|^shared\/config\.ts$/,
+    packages: /^(node:timers\/promises|pg)$/,
+  },
   { from: /^shared\/schemas\//, project: /^shared\/schemas\//, packages: /^zod$/ },
   {
     from: /^shared\/db\//,
-    project: /^shared\/(db|logging|metrics)\/|^shared\/(errors|config|json)\.ts$|^shared\/rules\/access\.ts$/,
+    project:
+      /^shared\/(db|logging|metrics)\/|^shared\/(errors|config|json)\.ts$|^shared\/rules\/access\.ts$|^migrations\/checksums\.json$/,
     packages: /^(node:|pg$|zod$|node-pg-migrate$|@google-cloud\/cloud-sql-connector$)/,
   },
   { from: /^shared\/(logging|metrics)\//, project: /^shared\/(logging|metrics)\//, packages: /./ },
   { from: /^shared\/(errors|json)\.ts$/, project: /^$/, packages: /^$/ },
-  { from: /^shared\/config(uration)?\.ts$/, project: /^shared\/config\.ts$/, packages: /^zod$/ },
+  { from: /^shared\/config(uration)?\.ts$/, project: /^shared\/(config|rules\/access)\.ts$/, packages: /^zod$/ },
 ];
 
 const files = globSync("{functions,shared}/**/*.ts").map((file) => file.replaceAll("\\", "/"));

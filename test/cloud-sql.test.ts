@@ -110,10 +110,10 @@ test("a connection that breaks between two statements of a transaction fails tha
   const { cloudSql, start } = await instance.world();
   const service = await start();
   const broken = service.app.repo.transaction(async (repo) => {
-    await repo.system.ping();
+    await repo.system.verifySchema();
     cloudSql.cut();
     await delay(50);
-    await repo.system.ping();
+    await repo.system.verifySchema();
   });
   await expect(broken).rejects.toMatchObject({ code: "database_unavailable" });
   expect((await service.get("/health/ready")).status).toBe(200);

@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type EmbeddedPostgres, startPostgres } from "../scripts/postgres.ts";
+import { migrate } from "../shared/db/migrate.ts";
 import type { Answer } from "./support/client.ts";
 import { makerFor } from "./support/make.ts";
 import { type Service, startService } from "./support/service.ts";
@@ -24,7 +25,7 @@ beforeAll(async () => {
   url.port = String(proxy.port);
   const env = { DB_POOL_SIZE: String(POOL), DB_STATEMENT_TIMEOUT_SECONDS: "1" };
   service = await startService(env, { url: url.href, drop: async () => {} });
-  await service.app.migrate();
+  await migrate(service.app.client);
 });
 
 afterAll(async () => {
@@ -121,10 +122,10 @@ test("idle connections that the server closes are replaced: the next requests fi
 
 test("a connection that breaks between two statements of a transaction fails that request alone", async () => {
   const broken = service.app.repo.transaction(async (repo) => {
-    await repo.system.ping();
+    await repo.system.verifySchema();
     proxy.cut();
     await delay(50);
-    await repo.system.ping();
+    await repo.system.verifySchema();
   });
   await expect(broken).rejects.toMatchObject({ code: "database_unavailable" });
   expect((await service.get("/health/ready")).status).toBe(200);

@@ -15,7 +15,7 @@ export const healthReport = defineEndpoint({
   status: 200,
   returns: HealthReported,
   errors: ["inbox_not_found"],
-  runtime: { maxInstances: 5 },
+  runtime: { maxInstances: 4, poolSize: 2 },
   handler: async ({ body, repo, services }) => {
     const [reported = inboxNotFound(body.aiAgentAddress)] = (await repo.health.report([body])).values();
     if (reported instanceof Problem) throw reported;

@@ -20,7 +20,7 @@ export const healthSweep = defineEndpoint({
   status: 200,
   returns: Swept,
   errors: [],
-  runtime: { timeoutSeconds: 90, concurrency: 1, maxInstances: 1, schedule: "* * * * *" },
+  runtime: { timeoutSeconds: 90, concurrency: 1, schedule: "* * * * *" },
   handler: async ({ query, repo, services, signal }) => {
     const end = performance.now() + BUDGET_MS;
     const mayGoOn = () => performance.now() < end && !signal.aborted;

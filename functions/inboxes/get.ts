@@ -12,7 +12,7 @@ export const inboxesGet = defineEndpoint({
   status: 200,
   returns: InboxWithBacklog,
   errors: ["inbox_not_found"],
-  runtime: { maxInstances: 5 },
+  runtime: { maxInstances: 4, poolSize: 2 },
   handler: async ({ params, repo, services }) => {
     const inbox = await repo.inboxes.find(params.aiAgentAddress);
     services.metrics.lookup(!inbox ? "not_found" : inbox.status === "ACTIVE" ? "found" : "inactive");

@@ -2,6 +2,8 @@ import { destinationRefused } from "../../shared/errors.ts";
 import { defineEndpoint } from "../../shared/http/endpoint.ts";
 import { pathSegment } from "../../shared/rules/paths.ts";
 import { InboxRegistration, InboxWithSecret } from "../../shared/schemas/inbox.ts";
+import { destinations } from "../../shared/services/destinations.ts";
+import { secrets } from "../../shared/services/secrets.ts";
 
 export const inboxesRegister = defineEndpoint({
   name: "inboxes-register",
@@ -19,6 +21,7 @@ export const inboxesRegister = defineEndpoint({
   idempotent: true,
   shownOnce: ["secret"],
   errors: ["inbox_exists"],
+  needs: { destinations, secrets },
   check: async ({ body, services }) => {
     if (body.inboxDestinationType !== "HTTP_ENDPOINT" || body.inboxName === undefined) return;
     const fault = await services.destinations.faultOf(body.inboxName);
@@ -26,7 +29,7 @@ export const inboxesRegister = defineEndpoint({
   },
   handler: async ({ body, repo, services }) => {
     if (body.inboxDestinationType !== "HTTP_ENDPOINT") return repo.inboxes.register(body);
-    const { secret, sealed } = services.makeSecret(body.aiAgentAddress);
+    const { secret, sealed } = services.secrets.make(body.aiAgentAddress);
     return { ...(await repo.inboxes.register(body, sealed)), secret };
   },
 });

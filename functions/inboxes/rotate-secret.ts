@@ -1,5 +1,6 @@
 import { defineEndpoint } from "../../shared/http/endpoint.ts";
 import { InboxPath, RotatedSecret } from "../../shared/schemas/inbox.ts";
+import { secrets } from "../../shared/services/secrets.ts";
 
 export const inboxesRotateSecret = defineEndpoint({
   name: "inboxes-rotate-secret",
@@ -12,8 +13,9 @@ export const inboxesRotateSecret = defineEndpoint({
   status: 200,
   returns: RotatedSecret,
   errors: ["inbox_not_found", "inbox_not_webhook", "revision_mismatch"],
+  needs: { secrets },
   handler: async ({ params, repo, ifMatch, services }) => {
-    const { secret, sealed } = services.makeSecret(params.aiAgentAddress);
+    const { secret, sealed } = services.secrets.make(params.aiAgentAddress);
     await repo.inboxes.rotateSecret(params.aiAgentAddress, sealed, ifMatch);
     return { secret };
   },

@@ -1,6 +1,8 @@
 import { destinationRefused, Problem } from "../../shared/errors.ts";
 import { defineEndpoint } from "../../shared/http/endpoint.ts";
 import { InboxPath, InboxUpdate, InboxWithSecret } from "../../shared/schemas/inbox.ts";
+import { destinations } from "../../shared/services/destinations.ts";
+import { secrets } from "../../shared/services/secrets.ts";
 
 export const inboxesUpdate = defineEndpoint({
   name: "inboxes-update",
@@ -15,6 +17,7 @@ export const inboxesUpdate = defineEndpoint({
   status: 200,
   returns: InboxWithSecret,
   errors: ["inbox_not_found", "revision_mismatch"],
+  needs: { destinations, secrets },
   handler: async ({ params, body, repo, ifMatch, services }) => {
     if (body.aiAgentAddress !== undefined && body.aiAgentAddress !== params.aiAgentAddress) {
       const errors = [{ pointer: "/aiAgentAddress", message: "must be the address of the path" }];
@@ -32,7 +35,7 @@ export const inboxesUpdate = defineEndpoint({
       // Only now it is known what the name is: either of the two may have been there before.
       const refused = fault ?? faultByForm(inbox.inboxName ?? "");
       if (refused) throw destinationRefused(refused);
-      const { secret, sealed } = services.makeSecret(address);
+      const { secret, sealed } = services.secrets.make(address);
       return (await repo.inboxes.keepSecret(address, sealed)) ? { ...inbox, secret } : inbox;
     });
   },

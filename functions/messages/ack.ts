@@ -14,7 +14,7 @@ export const messagesAck = defineEndpoint({
   status: 200,
   returns: Acked,
   errors: ["inbox_not_found"],
-  runtime: { maxInstances: 5 },
+  runtime: { maxInstances: 4, poolSize: 2 },
   handler: async ({ params, body, repo, services }) => {
     const answer = await repo.leases.acknowledge(params.aiAgentAddress, body.leaseTokens);
     services.metrics.message("ACKNOWLEDGED", answer.acknowledged.length);

@@ -1,5 +1,6 @@
 import { defineEndpoint } from "../../shared/http/endpoint.ts";
 import { Delivered } from "../../shared/schemas/message.ts";
+import { delivery } from "../../shared/services/delivery.ts";
 
 export const messagesDeliver = defineEndpoint({
   name: "messages-deliver",
@@ -13,6 +14,15 @@ export const messagesDeliver = defineEndpoint({
   status: 200,
   returns: Delivered,
   errors: [],
-  runtime: { memoryMb: 512, timeoutSeconds: 90, concurrency: 1, maxInstances: 2, schedule: "* * * * *" },
+  needs: { deliver: delivery },
+  runtime: {
+    memoryMb: 512,
+    timeoutSeconds: 90,
+    concurrency: 1,
+    maxInstances: 2,
+    poolSize: 2,
+    listens: true,
+    schedule: "* * * * *",
+  },
   handler: ({ services, signal }) => services.deliver(signal),
 });

@@ -17,7 +17,7 @@ export const messagesPull = defineEndpoint({
   status: 200,
   returns: Pulled,
   errors: ["inbox_not_found", "inbox_inactive", "inbox_not_pulled"],
-  runtime: { concurrency: 500, maxInstances: 5 },
+  runtime: { concurrency: 500, maxInstances: 4, poolSize: 2, listens: true },
   handler: async ({ params, body, repo, signal, wait }) => {
     const address = params.aiAgentAddress;
     const { messages = [], remaining = 0 } =

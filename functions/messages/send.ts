@@ -15,7 +15,7 @@ export const messagesSend = defineEndpoint({
   location: (message) => `/v1/messages/${message.messageId}`,
   idempotent: true,
   errors: ["inbox_not_found", "inbox_inactive", "message_id_reused"],
-  runtime: { maxInstances: 5 },
+  runtime: { maxInstances: 4, poolSize: 2 },
   handler: async ({ body, repo, traceparent, replayed, services }) => {
     const sent = await repo.messages.send(body, traceparent);
     if (sent.replayed) replayed();

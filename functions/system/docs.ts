@@ -9,6 +9,7 @@ export const systemDocs = defineEndpoint({
   path: "/docs",
   summary: "Read this API's description as a page",
   role: "public",
+  databaseRole: "none",
   status: 200,
   returns: z.string(),
   contentType: "text/html; charset=utf-8",

@@ -7,6 +7,7 @@ export const systemLive = defineEndpoint({
   path: "/health/live",
   summary: "Tell that the process answers",
   role: "public",
+  databaseRole: "none",
   status: 200,
   returns: Live,
   errors: [],

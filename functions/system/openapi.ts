@@ -8,6 +8,7 @@ export const systemOpenapi = defineEndpoint({
   path: "/openapi.json",
   summary: "Read this API's description (OpenAPI 3.1)",
   role: "public",
+  databaseRole: "none",
   status: 200,
   returns: z.looseObject({ openapi: z.string() }),
   errors: [],

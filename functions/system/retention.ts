@@ -1,5 +1,6 @@
 import { defineEndpoint } from "../../shared/http/endpoint.ts";
 import { Retained } from "../../shared/schemas/system.ts";
+import { secrets } from "../../shared/services/secrets.ts";
 
 /** Rows a statement deletes at most: its locks are short. */
 const SLICE = 1000;
@@ -20,8 +21,10 @@ export const systemRetention = defineEndpoint({
   status: 200,
   returns: Retained,
   errors: [],
-  runtime: { timeoutSeconds: 600, concurrency: 1, maxInstances: 1, schedule: "17 3 * * *" },
-  handler: async ({ repo: { retention, secrets }, services, signal }) => {
+  needs: { secrets },
+  runtime: { timeoutSeconds: 600, concurrency: 1, schedule: "17 3 * * *" },
+  handler: async ({ repo, services, signal }) => {
+    const { retention } = repo;
     const { log, retentionDays } = services;
     const end = performance.now() + BUDGET_MS;
     const mayGoOn = () => performance.now() < end && !signal.aborted;
@@ -69,8 +72,8 @@ export const systemRetention = defineEndpoint({
         if (slice.deleted === 0) unfinished.delete(name);
       }
 
-    const previousSecretsDeleted = await secrets.deletePrevious();
-    const resealed = await services.resealSecrets(mayGoOn);
+    const previousSecretsDeleted = await repo.secrets.deletePrevious();
+    const resealed = await services.secrets.reseal(mayGoOn);
     return {
       ...resealed,
       complete: partitionsMade !== undefined && partitionsLeft.length + unfinished.size === 0 && resealed.complete,

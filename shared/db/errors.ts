@@ -10,6 +10,15 @@ const CANCELLED = new Set(["57014", "55P03"]);
 /** Server going down or not up yet, too many connections, not the primary (read only), idle session ended. */
 const UNAVAILABLE = new Set(["57P01", "57P02", "57P03", "53300", "25006", "57P05", "25P03"]);
 
+/** Undefined schema, table, column or function: the code is newer than the schema. */
+const OUTDATED = new Set(["3F000", "42P01", "42703", "42883"]);
+
+/** The refusal of what needs a newer schema, roles or rights than there are, before the migrations were run. */
+export function schemaOutdated(cause?: unknown): Problem {
+  const detail = "The database lacks what this code needs until system-migrate is called.";
+  return new Problem("schema_outdated", detail, { cause, retryAfterSeconds: 5 });
+}
+
 /** They all have a digit; EPIPE, of a socket, has none. */
 function sqlState(error: unknown): string | undefined {
   const code = (error as { code?: unknown }).code;
@@ -56,6 +65,7 @@ export function toProblem(error: unknown, constraints: ConstraintProblems): unkn
       : undefined;
     return new Problem(constraint.code, constraint.detail, { cause: error, ...errors });
   }
+  if (OUTDATED.has(state ?? "") || isRefusedRole(error)) return schemaOutdated(error);
   const options = { cause: error, retryAfterSeconds: 1 };
   if (isPoolExhausted(error)) return new Problem("overloaded", "All database connections are in use.", options);
   if (state && CANCELLED.has(state))
@@ -65,6 +75,14 @@ export function toProblem(error: unknown, constraints: ConstraintProblems): unkn
   if (isConnectionError(error, state))
     return new Problem("database_unavailable", "The database cannot be reached just now.", options);
   return error;
+}
+
+/**
+ * Whether a connection was refused for its role, which does not exist yet or is not granted to the user yet. A statement
+ * without its grant has the same SQLSTATE but is a defect of ours; the server's routine is the same in every language.
+ */
+function isRefusedRole(error: Error): boolean {
+  return (error as { routine?: string }).routine === "call_string_check_hook" && /\bcams_/.test(error.message);
 }
 
 /** Failures of the connection itself: the driver's and the socket's have no SQLSTATE, the server's are listed. */

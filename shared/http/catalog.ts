@@ -1,3 +1,5 @@
+import type { DatabaseRole } from "../rules/access.ts";
+import type { CloudRight } from "../services/service.ts";
 import { databaseRoleOf, type Endpoint } from "./endpoint.ts";
 import { roomOf } from "./openapi.ts";
 
@@ -27,6 +29,37 @@ export function endpointsTable(endpoints: readonly Endpoint[]): string {
   ].join("\n");
 }
 
+/**
+ * The accounts that functions run as. One stands for a database role; another of the same role is for those that may do
+ * something in the cloud too. Who has no statements is no user of the database.
+ */
+const ACCOUNTS: { name: string; databaseRole?: DatabaseRole; rights: readonly CloudRight[] }[] = [
+  { name: "public", rights: [] },
+  { name: "reader", databaseRole: "cams_reader", rights: [] },
+  { name: "agent", databaseRole: "cams_agent", rights: [] },
+  { name: "registry", databaseRole: "cams_agent", rights: ["secrets"] },
+  { name: "operator", databaseRole: "cams_operator", rights: [] },
+  { name: "system", databaseRole: "cams_system", rights: [] },
+  { name: "delivery", databaseRole: "cams_system", rights: ["pubsub", "secrets"] },
+  { name: "migrator", databaseRole: "cams_migrator", rights: [] },
+];
+
+/** What an endpoint may do in the cloud beside its database. */
+export function rightsOf({ needs = {} }: Pick<Endpoint, "needs">): CloudRight[] {
+  return [...new Set(Object.values(needs).flatMap(({ rights }) => rights))].toSorted();
+}
+
+/** The account an endpoint runs as: the first of its database role that has the rights it needs. */
+function accountOf(endpoint: Endpoint): string {
+  const needed = rightsOf(endpoint);
+  const account = ACCOUNTS.find(
+    ({ databaseRole, rights }) =>
+      databaseRole === databaseRoleOf(endpoint) && needed.every((right) => rights.includes(right)),
+  );
+  if (!account) throw new Error(`no account has what ${endpoint.name} needs: ${needed.join(", ")}`);
+  return account.name;
+}
+
 /** Each endpoint as a function to deploy, by name: `terraform/functions.json`. */
 export function functionsCatalog(endpoints: readonly Endpoint[]) {
   return Object.fromEntries(
@@ -36,11 +69,15 @@ export function functionsCatalog(endpoints: readonly Endpoint[]) {
         method,
         path,
         role,
-        database_role: databaseRoleOf(endpoint),
+        account: accountOf(endpoint),
+        database_role: databaseRoleOf(endpoint) ?? null,
+        rights: rightsOf(endpoint),
         memory_mb: runtime.memoryMb,
         timeout_seconds: runtime.timeoutSeconds,
         concurrency: runtime.concurrency,
         max_instances: runtime.maxInstances,
+        pool_size: runtime.poolSize,
+        listens: runtime.listens,
         ...(runtime.schedule && { schedule: runtime.schedule }),
       };
       return [name, entry];

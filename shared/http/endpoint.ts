@@ -4,6 +4,7 @@ import type { Logger } from "../logging/index.ts";
 import type { Metrics } from "../metrics/index.ts";
 import type { Repository } from "../repository/index.ts";
 import type { DatabaseRole, Role } from "../rules/access.ts";
+import type { Service } from "../services/service.ts";
 
 /** What a deployment needs to know of a function. */
 export interface Runtime {
@@ -11,42 +12,39 @@ export interface Runtime {
   timeoutSeconds: number;
   /** Requests one instance works on at once. */
   concurrency: number;
+  /** The database's connections are shared out over all functions: one that is rarely called has one instance. */
   maxInstances: number;
+  /** Database connections of one instance. */
+  poolSize: number;
+  /** Whether an instance holds one more, to listen, while requests wait. */
+  listens: boolean;
   /** Cron expression in UTC by which Cloud Scheduler calls it. */
   schedule?: string;
 }
 
-/** What the service itself offers a handler beside the repository. */
+/** What every handler is offered beside the repository. */
 export interface Services {
   log: Logger;
   metrics: Metrics;
-  /** Brings the database's schema up to date. */
-  migrate(): Promise<{ applied: string[]; version: string }>;
   /** How many days finished messages and health transitions are kept. */
   retentionDays: number;
-  /** Delivers what is due for as long as is configured, or until `signal` aborts. */
-  deliver(signal: AbortSignal): Promise<{ delivered: number; failed: number; deadLettered: number }>;
-  /** What is wrong with a webhook's URL: by its form alone, or with the addresses of its name, asked over the network. */
-  destinations: { faultByForm(url: string): string | undefined; faultOf(url: string): Promise<string | undefined> };
   /** A new API key; of its secret only `hash` is to be kept. */
   makeApiKey(): { keyId: string; key: string; hash: Buffer };
   /** Resolves when every process acts on what principals and keys have become: each remembers them for a second. */
   rightsSettle(): Promise<void>;
-  /** A new secret to sign with, as its owner gets it and as it is stored. */
-  makeSecret(address: string): { secret: string; sealed: Buffer };
-  /** Encrypts with the first SECRETS_KEY what was encrypted with another, as long as `mayGoOn` lets it. */
-  resealSecrets(
-    mayGoOn: () => boolean,
-  ): Promise<{ secretsResealed: number; secretsUnreadable: number; complete: boolean }>;
 }
 
 /** Waits, without a database connection, until `attempt` answers something; see `Hints.waitFor`. */
 export type Wait = <T>(topic: string, seconds: number, attempt: () => Promise<T | undefined>) => Promise<T | undefined>;
 
+/** Services that an endpoint needs beyond those, by the name it calls them. */
+type Needs = Readonly<Record<string, Service<unknown>>>;
+type Needed<N extends Needs> = { [Name in keyof N]: N[Name] extends Service<infer T> ? T : never };
+
 type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined;
 
 /** What a handler is given. */
-export interface Call<P, Q, B> {
+export interface Call<P = unknown, Q = unknown, B = unknown, N extends Needs = Needs> {
   params: Parsed<P>;
   query: Parsed<Q>;
   body: Parsed<B>;
@@ -61,10 +59,10 @@ export interface Call<P, Q, B> {
   /** Marks the answer as a repetition of an earlier one (`Idempotent-Replayed`). */
   replayed(): void;
   wait: Wait;
-  services: Services;
+  services: Services & Needed<N>;
 }
 
-interface Definition<P, Q, B, A> {
+interface Definition<P, Q, B, A, N extends Needs> {
   /** `<room>-<verb>`: the function's name, and its file. */
   name: string;
   method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -73,8 +71,10 @@ interface Definition<P, Q, B, A> {
   summary: string;
   description?: string;
   role: Role;
-  /** As whom its statements are run, when it is not the usual one for its role. */
-  databaseRole?: DatabaseRole;
+  /** As whom its statements are run, when it is not the usual one for its role; `none`: it has no statements. */
+  databaseRole?: DatabaseRole | "none";
+  /** What it needs beside the repository; with it come rights in the cloud. */
+  needs?: N;
   params?: P;
   query?: Q;
   body?: B;
@@ -95,20 +95,30 @@ interface Definition<P, Q, B, A> {
   /** Fields of the answer that are shown this once: they are left out of what is kept for a repetition. */
   shownOnce?: readonly string[];
   /** Asks the world what must be known before the handler, which may run in a transaction. */
-  check?(call: Pick<Call<P, Q, B>, "body" | "services">): Promise<void>;
-  handler(call: Call<P, Q, B>): Promise<NoInfer<A>>;
+  check?(call: Pick<Call<P, Q, B, N>, "body" | "services">): Promise<void>;
+  handler(call: Call<P, Q, B, N>): Promise<NoInfer<A>>;
 }
 
 /** One endpoint: everything that must know of it is a function of this value. */
 export interface Endpoint
-  extends Omit<Definition<z.ZodType, z.ZodType, z.ZodType, unknown>, "handler" | "check" | "location" | "runtime"> {
+  extends Omit<
+    Definition<z.ZodType, z.ZodType, z.ZodType, unknown, Needs>,
+    "handler" | "check" | "location" | "runtime"
+  > {
   runtime: Runtime;
   location?(answer: unknown): string;
-  check?(call: Pick<Call<unknown, unknown, unknown>, "body" | "services">): Promise<void>;
-  handler(call: Call<unknown, unknown, unknown>): Promise<unknown>;
+  check?(call: Pick<Call, "body" | "services">): Promise<void>;
+  handler(call: Call): Promise<unknown>;
 }
 
-const USUAL: Runtime = { memoryMb: 256, timeoutSeconds: 60, concurrency: 80, maxInstances: 3 };
+const USUAL: Runtime = {
+  memoryMb: 256,
+  timeoutSeconds: 60,
+  concurrency: 80,
+  maxInstances: 1,
+  poolSize: 1,
+  listens: false,
+};
 
 /** Declares an endpoint: identity, authority, shapes, handler. A wrong answer or an unknown problem does not compile. */
 export function defineEndpoint<
@@ -116,7 +126,8 @@ export function defineEndpoint<
   Q extends z.ZodType | undefined = undefined,
   B extends z.ZodType | undefined = undefined,
   A = void,
->(definition: Definition<P, Q, B, A>): Endpoint {
+  N extends Needs = Record<never, never>,
+>(definition: Definition<P, Q, B, A, N>): Endpoint {
   return { ...definition, runtime: { ...USUAL, ...definition.runtime } } as unknown as Endpoint;
 }
 
@@ -128,7 +139,7 @@ const USUAL_DATABASE_ROLE: Record<Role, DatabaseRole> = {
   system: "cams_system",
 };
 
-/** As whom an endpoint's statements are run. */
-export function databaseRoleOf({ role, databaseRole }: Pick<Endpoint, "role" | "databaseRole">): DatabaseRole {
-  return databaseRole ?? USUAL_DATABASE_ROLE[role];
+/** As whom an endpoint's statements are run; undefined when it has none. */
+export function databaseRoleOf({ role, databaseRole }: Pick<Endpoint, "role" | "databaseRole">) {
+  return databaseRole === "none" ? undefined : (databaseRole ?? USUAL_DATABASE_ROLE[role]);
 }

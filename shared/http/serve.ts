@@ -21,6 +21,8 @@ export interface Serving {
   repo(endpoint: Endpoint): Repository;
   hints: Hints;
   services: Services;
+  /** What an endpoint needs beyond those. */
+  needed(endpoint: Endpoint): Record<string, unknown>;
   traffic: Traffic;
   gate: Gate;
   /** Cloud Run's own limit, in seconds, if there is one: an answer must be out before it. */
@@ -38,6 +40,9 @@ const GONE: Answer = { status: 499, headers: {}, body: undefined };
 export function serve(endpoints: readonly Endpoint[], serving: Serving): RequestHandler {
   const { services, traffic } = serving;
   const route = createRouter(endpoints);
+  const servicesOf = new Map(
+    endpoints.map((endpoint) => [endpoint, { ...services, ...serving.needed(endpoint) } as Call["services"]]),
+  );
   let loaded: Promise<void> | undefined;
 
   return async (req, res) => {
@@ -113,7 +118,7 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
     const parsed = parseRequest(endpoint, match, search, body);
     const address = addressOf(parsed.params) ?? addressOf(parsed.body);
     if (context && address) context.address = address;
-    await endpoint.check?.({ body: parsed.body as undefined, services });
+    await endpoint.check?.({ body: parsed.body as undefined, services: servicesOf.get(endpoint) as Call["services"] });
     const answer = (repo: Repository) => call(endpoint, req, parsed, caller, repo, visit);
     const key = endpoint.idempotent && idempotencyKeyOf(req.headers["idempotency-key"]);
     return key === undefined ? answer(own) : once(own, { endpoint, key, caller, hash: hashOf(req, body) }, answer);
@@ -128,23 +133,24 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
     visit: Visit,
   ): Promise<Answer> {
     const headers: Record<string, string> = {};
-    const given: Call<unknown, unknown, unknown> = {
+    const given: Call = {
       params: parsed.params as undefined,
       query: parsed.query as undefined,
       body: parsed.body as undefined,
       repo,
       ifMatch: ifMatchOf(req.headers["if-match"]),
       traceparent: traceparentOf(currentContext()?.trace),
-      services,
+      services: servicesOf.get(endpoint) as Call["services"],
       get signal() {
         return visit.signal;
       },
-      wait: (topic, seconds, attempt) =>
-        seconds === 0
-          ? attempt()
-          : traffic.whileWaiting(() =>
-              serving.hints.waitFor(topic, seconds, visit.signal, stillAdmitted(endpoint, req, caller, attempt)),
-            ),
+      wait(topic, seconds, attempt) {
+        // The connection that it listens on is part of the sum that the database must have.
+        if (!endpoint.runtime.listens) throw new Error(`${endpoint.name} waits, and does not declare that it listens`);
+        if (seconds === 0) return attempt();
+        const asked = stillAdmitted(endpoint, req, caller, attempt);
+        return traffic.whileWaiting(() => serving.hints.waitFor(topic, seconds, visit.signal, asked));
+      },
       replayed() {
         headers["Idempotent-Replayed"] = "true";
       },
