@@ -53,7 +53,7 @@ async function main(): Promise<void> {
       DATABASE_URL: database?.url ?? process.env.DATABASE_URL,
     });
     app = await compose(config);
-    await migrate(await app.client(), { grants: config.DATABASE_GRANTS });
+    await migrate(app.client, { grants: config.DATABASE_GRANTS });
     await app.repo.system.makePartitions();
     const handler = app.serve(endpoints);
     http("cams", handler);

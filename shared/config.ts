@@ -64,6 +64,7 @@ export const environment = z.object({
   DB_USER: z.string().optional().describe("Cloud SQL: the IAM database user, without `.gserviceaccount.com`."),
   DB_NAME: z.string().default("cams").describe("Cloud SQL: the database."),
   DB_IP_TYPE: z.enum(["PRIVATE", "PUBLIC", "PSC"]).default("PRIVATE").describe("Cloud SQL: the address to connect to."),
+  SQL_ADMIN_ENDPOINT: z.url().optional().describe("Cloud SQL Admin API's endpoint, such as a private one."),
   DB_POOL_SIZE: z.coerce
     .number()
     .int()

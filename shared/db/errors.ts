@@ -19,9 +19,35 @@ export function schemaOutdated(cause?: unknown): Problem {
   return new Problem("schema_outdated", detail, { cause, retryAfterSeconds: 5 });
 }
 
+/** They all have a digit; EPIPE, of a socket, has none. */
 function sqlState(error: unknown): string | undefined {
   const code = (error as { code?: unknown }).code;
-  return typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+  return typeof code === "string" && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : undefined;
+}
+
+/** Thrown when connecting was given up; `cause` is how it failed last. */
+export class Unreachable extends Error {
+  constructor(cause: unknown) {
+    super("no connection to the database was had in time", { cause });
+  }
+}
+
+const POOL_EXHAUSTED = "timeout exceeded when trying to connect";
+
+/** As a pool says that its connections were all in use for as long as one waits for them. */
+export function poolExhausted(): Error {
+  return new Error(POOL_EXHAUSTED);
+}
+
+/** Whether a pool's connections were all in use. */
+export function isPoolExhausted(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith(POOL_EXHAUSTED);
+}
+
+/** Whether an error is of the way to the database, and not what the database answers: it may pass by itself. */
+export function isUnreachable(error: unknown): boolean {
+  const state = sqlState(error);
+  return state === undefined ? !isPoolExhausted(error) && !/after calling end/.test(`${error}`) : isOfConnection(state);
 }
 
 export function isRetryable(error: unknown): boolean {
@@ -41,8 +67,7 @@ export function toProblem(error: unknown, constraints: ConstraintProblems): unkn
   }
   if (OUTDATED.has(state ?? "") || isRefusedRole(error)) return schemaOutdated(error);
   const options = { cause: error, retryAfterSeconds: 1 };
-  if (error.message.startsWith("timeout exceeded when trying to connect"))
-    return new Problem("overloaded", "All database connections are in use.", options);
+  if (isPoolExhausted(error)) return new Problem("overloaded", "All database connections are in use.", options);
   if (state && CANCELLED.has(state))
     return new Problem("database_unavailable", "The database did not answer in time.", options);
   if (state && isRetryable(error))
@@ -62,10 +87,15 @@ function isRefusedRole(error: Error): boolean {
 
 /** Failures of the connection itself: the driver's and the socket's have no SQLSTATE, the server's are listed. */
 function isConnectionError(error: Error, state: string | undefined): boolean {
-  if (state) return state.startsWith("08") || UNAVAILABLE.has(state);
+  if (state) return isOfConnection(state);
+  if (error instanceof Unreachable) return true;
   const { code } = error as NodeJS.ErrnoException;
   return (
     /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOST|ENET)/.test(code ?? "") ||
     /Connection terminated|not queryable|Query read timeout|Client was closed/i.test(error.message)
   );
+}
+
+function isOfConnection(state: string): boolean {
+  return state.startsWith("08") || UNAVAILABLE.has(state);
 }

@@ -22,12 +22,13 @@ export interface Migration {
 
 /**
  * Brings roles, schema and, where they are given, the users' rights up to date; of several at once one works and the
- * others wait. `to` migrates down instead, until only that many migrations are left, and leaves the rights alone.
+ * others wait. `on` is a client not yet connected, or how to get one that is. `to` migrates down instead, until only that
+ * many migrations are left, and leaves the rights alone.
  * @throws SchemaError when the database is newer than this code, an applied migration was edited, a user does not exist,
  *   or the connected user may not do what is to be done
  */
 export async function migrate(
-  client: pg.Client,
+  on: pg.Client | (() => Promise<pg.Client>),
   { grants, to }: { grants?: readonly Grant[] | undefined; to?: number } = {},
 ): Promise<Migration> {
   // Loaded only here: functions that serve requests never migrate.
@@ -46,7 +47,8 @@ export async function migrate(
       singleTransaction: true,
       log: () => {},
     });
-  await client.connect();
+  const client = typeof on === "function" ? await on() : on;
+  if (client === on) await client.connect();
   try {
     await client.query("set statement_timeout = 0");
     await client.query("set idle_in_transaction_session_timeout = 0");

@@ -5,6 +5,6 @@ import type { Service } from "./service.ts";
 export const migration: Service<() => Promise<Migration>> = {
   rights: [],
   open: ({ config, client }) => ({
-    service: async () => migrate(await client(), { grants: config.DATABASE_GRANTS }),
+    service: () => migrate(client, { grants: config.DATABASE_GRANTS }),
   }),
 };
