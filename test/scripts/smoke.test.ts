@@ -7,7 +7,7 @@ import { runChecks } from "../../scripts/smoke/run.ts";
 import { useGuardedService } from "../support/callers.ts";
 import { startGoogleApi } from "../support/google.ts";
 import { type Meddling, type Passing, type Returning, startFront } from "../support/http-front.ts";
-import { AUDIENCE } from "../support/issuer.ts";
+import { AUDIENCE, stripped } from "../support/issuer.ts";
 import { startMetadata } from "../support/pubsub.ts";
 import { startService } from "../support/service.ts";
 
@@ -251,6 +251,78 @@ test("a service that takes stripped tokens from everybody is found out", async (
     );
   } finally {
     await open.close();
+  }
+});
+
+test("a service that takes a token of ours without its signature is found out", async () => {
+  const token = await guarded.issuer.mint({ sub: "somebody" });
+  const ours = `Bearer ${token.slice(0, token.lastIndexOf("."))}.`;
+  const url = await startFront(guarded.service.url, {
+    request: (passing) =>
+      passing.headers.some(([, value]) => value.startsWith(ours)) ? as(passing, "x-cams-key", key()) : passing,
+  });
+  const lines = await smoke(url, { client: createClient(url, { token }) });
+  expect(lines).toContainEqual(expect.stringMatching(/^FAILED +a token without its signature is refused/));
+});
+
+const RUN_AUDIENCE = "https://cams-abc.a.run.app";
+
+/** The service as it runs where Cloud Run checks who invokes it. */
+async function startBehindIam(env: Record<string, string>): Promise<string> {
+  const iam = { AUTH_MODE: "oidc", PLATFORM_AUTH: "iam", AUTH_PLATFORM_AUDIENCES: RUN_AUDIENCE, ...env };
+  const service = await startService(iam, { url: guarded.service.databaseUrl, drop: async () => {} });
+  onTestFinished(() => service.close());
+  return service.url;
+}
+
+test("behind Cloud Run's IAM, with an invoker's token beside the key, all is well", async () => {
+  const invoker = stripped().replace(/[^.]+$/, "c2lnbmVk");
+  // Takes that one token, and hands it on without its signature.
+  const url = await startFront(await startBehindIam({}), {
+    request: (passing) => {
+      const [first, ...others] = passing.headers.filter(([name]) => /^(x-serverless-)?authorization$/i.test(name));
+      if (/^\/(health|v1\/no-such)/.test(passing.path))
+        return addedTo(passing, "authorization", `Bearer ${stripped()}`);
+      if (others.length > 0 || first?.[1] !== `Bearer ${invoker}`) return { ...page, status: first ? 401 : 403 };
+      return addedTo(passing, first[0].toLowerCase(), `Bearer ${stripped()}`);
+    },
+  });
+  const lines = await smoke(url, { client: createClient(url, { key: key(), token: invoker }), audience: RUN_AUDIENCE });
+  expect(lines.filter((line) => line.startsWith("FAILED"))).toEqual([]);
+  expect(lines).toContain("ok       CAMS sees who calls, not who passes it on: agent");
+});
+
+test("behind a gateway that puts its own token in the place of the caller's all is well, with a key and with a token", async () => {
+  const issuer = guarded.issuer.url;
+  const service = await startBehindIam({
+    AUTH_GATEWAY_ACCOUNT: "gateway@p.iam.gserviceaccount.com",
+    AUTH_ISSUERS: issuer,
+    AUTH_AUDIENCES: AUDIENCE,
+  });
+  const own = `Bearer ${stripped({ email: "gateway@p.iam.gserviceaccount.com" })}`;
+  const front = await startFront(service, {
+    request: (passing) => {
+      if (/no-such-path|sweep|deliver$|\/system\//.test(passing.path)) return { ...page, body: '{"code":404}' };
+      const moved = passing.headers.map(([name, value]): [string, string] => [
+        name.replace(/^authorization$/i, "X-Forwarded-Authorization"),
+        value,
+      ]);
+      return { ...passing, headers: [...moved, ["Authorization", own]] };
+    },
+  });
+  const principal = `${issuer.replace("http://", "")}|somebody`;
+  await guarded.service.put(`/v1/principals/${encodeURIComponent(principal)}`, { role: "agent", addresses: ["*"] });
+  const token = await guarded.issuer.mint({ sub: "somebody" });
+  // Not by a loopback name: a front may answer paths that it does not know.
+  const url = front.replace("127.0.0.1", "0.0.0.0");
+  for (const [credentials, who] of [
+    [{ key: key() }, "agent"],
+    [{ token }, principal],
+  ] as const) {
+    const lines = await smoke(url, { client: createClient(url, credentials), principal: who });
+    expect(lines.filter((line) => line.startsWith("FAILED"))).toEqual([]);
+    expect(lines).toContain(`ok       CAMS sees who calls, not who passes it on: ${who}`);
+    expect(lines).toContain("ok       an unknown path is 404: by the front, which does not pass it on");
   }
 });
 
