@@ -2,7 +2,7 @@ import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
-import { createClient } from "../../scripts/smoke/client.ts";
+import { createClient, principalOf } from "../../scripts/smoke/client.ts";
 import { runChecks } from "../../scripts/smoke/run.ts";
 import { useGuardedService } from "../support/callers.ts";
 import { startGoogleApi } from "../support/google.ts";
@@ -324,6 +324,16 @@ test("behind a gateway that puts its own token in the place of the caller's all 
     expect(lines).toContain(`ok       CAMS sees who calls, not who passes it on: ${who}`);
     expect(lines).toContain("ok       an unknown path is 404: by the front, which does not pass it on");
   }
+});
+
+test("whose a token is follows from it as CAMS has it", async () => {
+  const { issuer } = guarded;
+  const google = { iss: "https://accounts.google.com", email: "Me@Example.com", sub: "1" };
+  expect(principalOf(await issuer.mint(google))).toBe("me@example.com");
+  expect(principalOf(await issuer.mint({ ...google, iss: "accounts.google.com" }))).toBe("me@example.com");
+  expect(principalOf(await issuer.mint({ ...google, iss: issuer.url }))).toBe(
+    `${issuer.url.slice("http://".length)}|1`,
+  );
 });
 
 test("without a credential the rest is still checked, with a key alone nobody knows whom to expect", async () => {
