@@ -14,7 +14,7 @@ export const systemMigrate = defineEndpoint({
   databaseRole: "cams_migrator",
   status: 200,
   returns: Migrated,
-  errors: [],
+  errors: ["migration_refused"],
   needs: { migrate: migration },
   runtime: { timeoutSeconds: 600, concurrency: 1 },
   handler: async ({ repo, services }) => {

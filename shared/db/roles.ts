@@ -1,8 +1,13 @@
 import type pg from "pg";
+import { Problem } from "../errors.ts";
 import { DATABASE_ROLES, type DatabaseRole } from "../rules/access.ts";
 
-/** Thrown when code and schema do not belong together; the message is one clear line. */
-export class SchemaError extends Error {}
+/** Thrown when code, schema and rights do not belong together; the message is one clear line. */
+export class SchemaError extends Problem {
+  constructor(detail: string) {
+    super("migration_refused", `${detail}.`);
+  }
+}
 
 const OWNER: DatabaseRole = "cams_migrator";
 /** Cloud SQL's administrators: not a superuser, and its CREATEROLE is not inherited, so that it must be taken. */
