@@ -42,19 +42,23 @@ const READ: Record<string, { imports: Record<string, string>; files: () => [path
 /** The modules that read files which a bundle has to bring along. */
 export const readers: readonly string[] = Object.keys(READ);
 
-/** Each function to deploy, and the endpoints it serves. */
-export function functionsToBuild(): Record<string, string[]> {
-  const names = endpoints.map(({ name }) => name);
-  return {
-    ...Object.fromEntries(names.map((name) => [name, [name]])),
-    // Who answers the internet never has the migrator's rights.
-    cams: names.filter((name) => name !== "system-migrate"),
-  };
-}
+const endpointNames = endpoints.map(({ name }) => name);
 
-/** Builds functions, all unless told which, into a folder, in the place of whatever is there. */
-export async function buildFunctions(folder: string, chosen = functionsToBuild()): Promise<Built> {
-  const bundles = await bundle(chosen);
+/** Every function to deploy: each endpoint, and `cams`, which serves them. */
+export const functionNames: readonly string[] = [...endpointNames, "cams"].toSorted();
+
+/** Who answers the internet never has the migrator's rights. */
+const endpointsOf = (name: string) =>
+  name === "cams" ? endpointNames.filter((endpoint) => endpoint !== "system-migrate") : [name];
+
+/**
+ * Builds functions into a folder, in the place of whatever is there.
+ * @throws Error when there is none of a name
+ */
+export async function buildFunctions(folder: string, names = functionNames): Promise<Built> {
+  const unknown = names.filter((name) => !functionNames.includes(name));
+  if (unknown.length > 0) throw new Error(`no such function: ${unknown.join(", ")}`);
+  const bundles = await bundle(Object.fromEntries(names.map((name) => [name, endpointsOf(name)])));
   const pack = createPacker();
   rmSync(folder, { recursive: true, force: true });
   const functions: Manifest["functions"] = {};
