@@ -12,7 +12,8 @@ export interface Bundle {
   libraries: ReadonlyMap<string, readonly string[]>;
 }
 
-interface Output {
+/** What esbuild makes of one entry. */
+export interface Output {
   code: Uint8Array;
   map: Uint8Array | undefined;
   inputs: ReadonlyMap<string, number>;
@@ -92,8 +93,13 @@ export async function bundle(
     plugins: [libraries, filesOnly],
   });
   const names = new Set([...bundles.values()].flatMap(({ libraries }) => libraries));
-  const made = await run(new Map([...names].map((name) => [name, `export * from ${JSON.stringify(name)};`])), {});
+  const made = await bundleLibraries([...names]);
   return new Map([...bundles].map(([name, output]) => [name, withLibraries(output, made)]));
+}
+
+/** Bundles what is imported by each of these names alone. */
+export async function bundleLibraries(names: readonly string[]): Promise<ReadonlyMap<string, Output>> {
+  return run(new Map(names.map((name) => [name, `export * from ${JSON.stringify(name)};`])), {});
 }
 
 function withLibraries({ code, map, inputs, libraries }: Output, made: ReadonlyMap<string, Output>): Bundle {

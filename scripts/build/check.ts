@@ -7,9 +7,9 @@ import { promisify } from "node:util";
 import pg from "pg";
 import { endpoints } from "../../functions/index.ts";
 import type { Endpoint } from "../../shared/http/endpoint.ts";
-import { type Call, casesOf, kitFor, pathOf } from "../../test/support/cases/index.ts";
 import { startPostgres } from "../postgres.ts";
-import { installFramework, type Running, startBuilt } from "./run.ts";
+import { callsThrough } from "./calls.ts";
+import { type Ask, installFramework, type Running, startBuilt } from "./run.ts";
 
 /** What came of one function: how soon it answered, how much memory it took, and what is wrong with it, if anything. */
 export interface Checked {
@@ -18,8 +18,6 @@ export interface Checked {
   peakBytes: number;
   fault?: string;
 }
-
-type Service = Parameters<typeof kitFor>[0];
 
 const AT_ONCE = 2;
 const MIGRATE = "system-migrate";
@@ -64,12 +62,16 @@ export async function checkBuilt(
 
   const loaded = new Set<string>();
   const results: Checked[] = [];
-  async function check(name: string, endpoint: Endpoint | undefined, prepare: () => Promise<Call>): Promise<void> {
+  async function check(
+    name: string,
+    endpoint: Endpoint | undefined,
+    prepare: (endpoint: Endpoint) => Promise<Ask>,
+  ): Promise<void> {
     const checked: Checked = { name, firstAnswerMs: Number.NaN, peakBytes: Number.NaN };
     try {
       if (!endpoint) throw new Error("no endpoint has this name");
       await loadUnconfigured(join(place, "functions", name), loaded);
-      const call = await prepare();
+      const call = await prepare(endpoint);
       const running = start(name);
       await succeed(running, endpoint, call);
       checked.firstAnswerMs = running.firstAnswerMs() ?? Number.NaN;
@@ -84,30 +86,24 @@ export async function checkBuilt(
   }
 
   const byName = new Map(endpoints.map((endpoint) => [endpoint.name, endpoint]));
-  await check(MIGRATE, byName.get(MIGRATE), async () => ({}));
+  await check(MIGRATE, byName.get(MIGRATE), async ({ method, path }) => ({ method, path }));
   const owner = new pg.Client(database.url);
   await owner.connect();
   ends.defer(() => owner.end());
-  const kit = kitFor(serviceOf(start("cams"), owner));
+  const prepare = callsThrough(start("cams").ask, owner);
 
   const left = needed.filter((name) => name !== MIGRATE).toReversed();
   async function work(): Promise<void> {
     for (let name = left.pop(); name !== undefined; name = left.pop()) {
-      const endpoint = byName.get(name === "cams" ? ASKED_OF_CAMS : name);
-      await check(name, endpoint, async () => casesOf(endpoint as Endpoint).success(kit));
+      await check(name, byName.get(name === "cams" ? ASKED_OF_CAMS : name), prepare);
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, work));
   return results;
 }
 
-async function succeed(running: Running, endpoint: Endpoint, call: Call): Promise<void> {
-  const { status, headers, body } = await running.ask({
-    method: endpoint.method,
-    path: pathOf(endpoint, call),
-    body: call.body && JSON.stringify(call.body),
-    headers: call.headers,
-  });
+async function succeed(running: Running, endpoint: Endpoint, call: Ask): Promise<void> {
+  const { status, headers, body } = await running.ask(call);
   if (status !== endpoint.status)
     throw new Error(`it answers ${status} instead of ${endpoint.status}: ${JSON.stringify(body)}`);
   if (!headers["x-request-id"]) throw new Error("its answer has no X-Request-Id");
@@ -129,21 +125,4 @@ async function loadUnconfigured(folder: string, loaded: Set<string>): Promise<vo
   } catch (error) {
     throw new Error(`without configuration it cannot be loaded: ${(error as Error).message}`);
   }
-}
-
-/** What the contract tests' cases prepare with: the built `cams`, and the database's owner. */
-function serviceOf(cams: Running, owner: pg.Client): Service {
-  const raw = (method: string, path: string, body?: string, headers?: Record<string, string>) =>
-    cams.ask({ method, path, body, headers });
-  const json = (method: string) => (path: string, body?: unknown, headers?: Record<string, string>) =>
-    raw(method, path, body === undefined ? undefined : JSON.stringify(body), headers);
-  const service = {
-    raw,
-    get: (path: string, headers?: Record<string, string>) => raw("GET", path, undefined, headers),
-    post: json("POST"),
-    put: json("PUT"),
-    delete: json("DELETE"),
-    sql: async (text: string, values?: unknown[]) => (await owner.query(text, values)).rows,
-  };
-  return service as unknown as Service;
 }
