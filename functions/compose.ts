@@ -32,7 +32,7 @@ export interface App {
   log: Logger;
   /** `gate` takes the place of the configured one: for whoever has no need of a credential. */
   serve(endpoints: readonly Endpoint[], gate?: Gate): RequestHandler;
-  /** A database connection of its own, not yet connected and without a role. */
+  /** A database connection of its own, connected and without a role. */
   client(): Promise<pg.Client>;
   /** Stops accepting, ends waiting requests, lets the others finish, closes the database. */
   close(server?: Server): Promise<void>;
@@ -72,7 +72,7 @@ export async function compose(config: Config): Promise<App> {
     // A little more: a timer may be early. Where nobody proves who it is, nobody is remembered.
     rightsSettle: () => delay(config.AUTH_MODE === "none" ? 0 : CACHE_MS + 20),
   };
-  const needed = openOnce({ config, repo, hints, log, metrics, client: async () => client() });
+  const needed = openOnce({ config, repo, hints, log, metrics, client: () => client(true) });
   metrics.beforeRender(() => {
     const { idle, busy, waiting } = counts();
     metrics.poolConnections("idle", idle);
@@ -94,7 +94,7 @@ export async function compose(config: Config): Promise<App> {
         gate: other,
         platformTimeoutSeconds: config.CLOUD_RUN_TIMEOUT_SECONDS,
       }),
-    client: async () => client(),
+    client: () => client(true),
     async close(server) {
       // No new connections. HTTP's own close would also cut those on which an answer is still being written.
       if (server) net.Server.prototype.close.call(server);

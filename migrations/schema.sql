@@ -4,6 +4,7 @@
 
 grant usage on schema cams to cams_agent;
 grant usage on schema cams to cams_operator;
+grant usage on schema cams to cams_reader;
 grant usage on schema cams to cams_system;
 
 create table cams.agent_inboxes (

@@ -7,6 +7,7 @@ import { type App, compose } from "../functions/compose.ts";
 import { endpoints } from "../functions/index.ts";
 import { readConfig } from "../shared/config.ts";
 import { migrate } from "../shared/db/migrate.ts";
+import { Problem } from "../shared/errors.ts";
 import { takeOver } from "../shared/http/takeover.ts";
 import { listen, portTaken } from "./listen.ts";
 import { type EmbeddedPostgres, startPostgres } from "./postgres.ts";
@@ -52,7 +53,7 @@ async function main(): Promise<void> {
       DATABASE_URL: database?.url ?? process.env.DATABASE_URL,
     });
     app = await compose(config);
-    await migrate(await app.client());
+    await migrate(app.client, { grants: config.DATABASE_GRANTS });
     await app.repo.system.makePartitions();
     const handler = app.serve(endpoints);
     http("cams", handler);
@@ -111,7 +112,8 @@ function readPort(text: string | undefined): number {
 }
 
 function lineOf(error: unknown): string {
-  const { message, code } = error as NodeJS.ErrnoException;
+  const { message } = error as Error;
+  const code = error instanceof Problem ? undefined : (error as NodeJS.ErrnoException).code;
   return `cams cannot start: ${code && !message.includes(code) ? `${code} ` : ""}${message.split("\n")[0]}`;
 }
 

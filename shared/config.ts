@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { DATABASE_ROLES, type DatabaseRole } from "./rules/access.ts";
 
 const seconds = z.coerce.number().int().positive();
 
@@ -8,6 +9,21 @@ const list = () =>
     .string()
     .default("")
     .transform((text) => text.split(",").flatMap((entry) => entry.trim() || []));
+
+/** The roles that functions serve under. */
+const SERVING = DATABASE_ROLES.filter((role) => role !== "cams_migrator");
+
+/** `user=role`, separated by commas; a user may stand there with several roles. */
+const grants = z.string().transform((text, context) =>
+  text.split(",").flatMap((entry, index) => {
+    if (entry.trim() === "") return [];
+    const [, user = "", name] = /^\s*(.*\S)\s*=\s*(\w+)\s*$/.exec(entry) ?? [];
+    const role = SERVING.find((serving) => serving === name);
+    if (role && !DATABASE_ROLES.includes(user as DatabaseRole)) return { user, role };
+    context.addIssue(`entry ${index + 1} must be user=role, the role one of ${SERVING.join(", ")}`);
+    return z.NEVER;
+  }),
+);
 
 /** `issuer` or `issuer=keys`: both https, or http to this machine; `|` parts an issuer from its subjects in our ids. */
 function isIssuer(entry: string): boolean {
@@ -48,6 +64,7 @@ export const environment = z.object({
   DB_USER: z.string().optional().describe("Cloud SQL: the IAM database user, without `.gserviceaccount.com`."),
   DB_NAME: z.string().default("cams").describe("Cloud SQL: the database."),
   DB_IP_TYPE: z.enum(["PRIVATE", "PUBLIC", "PSC"]).default("PRIVATE").describe("Cloud SQL: the address to connect to."),
+  SQL_ADMIN_ENDPOINT: z.url().optional().describe("Cloud SQL Admin API's endpoint, such as a private one."),
   DB_POOL_SIZE: z.coerce
     .number()
     .int()
@@ -58,6 +75,12 @@ export const environment = z.object({
       "Connections this process may hold at once for each database role; a function has one. The listener is not counted.",
     ),
   DB_STATEMENT_TIMEOUT_SECONDS: seconds.default(5).describe("Longest a statement may run; scheduled functions get 55."),
+  DATABASE_GRANTS: grants
+    .optional()
+    .describe(
+      "Database users and the role that each serves under, as `user=role`, separated by commas: system-migrate grants these " +
+        "and takes the roles back from all others. Not set: it leaves the users' rights alone.",
+    ),
   CLOUD_RUN_TIMEOUT_SECONDS: seconds.optional().describe("Set by Cloud Run: no request may take longer."),
   MAX_REQUESTS: z.coerce
     .number()

@@ -18,6 +18,7 @@ export const problems = {
   message_finished: { status: 409, title: "The message has already come to its end" },
   message_id_reused: { status: 409, title: "The sender's message id was used for another message" },
   idempotency_key_reused: { status: 409, title: "The idempotency key was used for another request" },
+  migration_refused: { status: 409, title: "The schema cannot be brought up to date like this" },
   revision_mismatch: { status: 412, title: "The resource has changed since it was read" },
   body_too_large: { status: 413, title: "The body is too large" },
   unsupported_media_type: { status: 415, title: "The body's type is not taken here" },
@@ -25,6 +26,7 @@ export const problems = {
   internal: { status: 500, title: "Something went wrong on our side" },
   issuer_unavailable: { status: 503, title: "The issuer of the token does not answer" },
   database_unavailable: { status: 503, title: "The database does not answer" },
+  schema_outdated: { status: 503, title: "The database's schema is older than this code" },
   overloaded: { status: 503, title: "The service is busy" },
   deadline_exceeded: { status: 503, title: "The request took too long" },
 } as const satisfies Record<string, { status: number; title: string }>;

@@ -25,7 +25,7 @@ const arrows: { from: RegExp; project: RegExp; packages: RegExp }[] = [
   },
   {
     from: /^shared\/repository\//,
-    project: /^shared\/(repository|db|rules|schemas)\/|^shared\/errors\.ts$/,
+    project: /^shared\/(repository|db|rules|schemas)\/|^shared\/errors\.ts$|^migrations\/checksums\.json$/,
     packages: /^(node:crypto|zod)$/,
   },
   {
@@ -53,12 +53,13 @@ const arrows: { from: RegExp; project: RegExp; packages: RegExp }[] = [
   { from: /^shared\/schemas\//, project: /^shared\/schemas\//, packages: /^zod$/ },
   {
     from: /^shared\/db\//,
-    project: /^shared\/(db|logging|metrics)\/|^shared\/(errors|config|json)\.ts$|^shared\/rules\/access\.ts$/,
+    project:
+      /^shared\/(db|logging|metrics)\/|^shared\/(errors|config|json)\.ts$|^shared\/rules\/access\.ts$|^migrations\/checksums\.json$/,
     packages: /^(node:|pg$|zod$|node-pg-migrate$|@google-cloud\/cloud-sql-connector$)/,
   },
   { from: /^shared\/(logging|metrics)\//, project: /^shared\/(logging|metrics)\//, packages: /./ },
   { from: /^shared\/(errors|json)\.ts$/, project: /^$/, packages: /^$/ },
-  { from: /^shared\/config(uration)?\.ts$/, project: /^shared\/config\.ts$/, packages: /^zod$/ },
+  { from: /^shared\/config(uration)?\.ts$/, project: /^shared\/(config|rules\/access)\.ts$/, packages: /^zod$/ },
 ];
 
 const files = globSync("{functions,shared}/**/*.ts").map((file) => file.replaceAll("\\", "/"));

@@ -25,7 +25,7 @@ beforeAll(async () => {
   url.port = String(proxy.port);
   const env = { DB_POOL_SIZE: String(POOL), DB_STATEMENT_TIMEOUT_SECONDS: "1" };
   service = await startService(env, { url: url.href, drop: async () => {} });
-  await migrate(await service.app.client());
+  await migrate(service.app.client);
 });
 
 afterAll(async () => {
@@ -118,6 +118,17 @@ test("idle connections that the server closes are replaced: the next requests fi
   await service.sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'cams'");
   await delay(50);
   for (const { status } of await Promise.all(calls())) expect(status).toBe(200);
+});
+
+test("a connection that breaks between two statements of a transaction fails that request alone", async () => {
+  const broken = service.app.repo.transaction(async (repo) => {
+    await repo.system.makePartitions();
+    proxy.cut();
+    await delay(50);
+    await repo.system.makePartitions();
+  });
+  await expect(broken).rejects.toMatchObject({ code: "database_unavailable" });
+  expect((await service.get("/health/ready")).status).toBe(200);
 });
 
 test("a statement over its time is cancelled: 503, and the connection serves on", async () => {

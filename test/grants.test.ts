@@ -15,7 +15,7 @@ import { startService } from "./support/service.ts";
 
 /** What each role may do, in full: whatever is not here it may not. */
 const GRANTED: Record<DatabaseRole, Record<string, string>> = {
-  cams_reader: {},
+  cams_reader: { "schema cams": "usage", migrations: "select (name)" },
   cams_agent: {
     "schema cams": "usage",
     agent_inboxes: "delete, insert, select, update",
@@ -152,6 +152,7 @@ test("no role can log in, is more than others, or is a member of another", async
 
 test.each([
   ["cams_reader", "select from cams.messages"],
+  ["cams_reader", "select sha256 from cams.migrations"],
   ["cams_reader", "select cams.uuid7(now())"],
   ["cams_agent", "delete from cams.health_transitions"],
   ["cams_agent", "update cams.message_archive set status = 'CANCELLED'"],
@@ -204,8 +205,8 @@ test("where the user of the database is a member of one role, its endpoints are 
   const connections = await query(`select from pg_stat_activity where usename = '${new URL(login.url).username}'`);
   expect(connections, "one pool, for hints too").toHaveLength(1);
   for (const path of ["/metrics", "/health/ready"])
-    expect(await service.get(path), path).toMatchObject({ status: 500, body: { code: "internal" } });
-  expect((await service.post("/v1/system/retention")).status).toBe(500);
+    expect(await service.get(path), path).toMatchObject({ status: 503, body: { code: "schema_outdated" } });
+  expect((await service.post("/v1/system/retention")).status).toBe(503);
   expect((await service.get(`/v1/messages/${message.messageId}`)).body.status).toBe("ACKNOWLEDGED");
   await service.close();
   await login.drop();

@@ -111,7 +111,7 @@ test("a database from before there were roles becomes the migrator's, its rows s
     Array(3).fill({ status: "DEAD_LETTERED" }),
   );
   await service.close();
-  expect((await migrate(new pg.Client(url), 8)).applied).toEqual(SINCE.toReversed());
+  expect((await migrate(new pg.Client(url), { to: 8 })).applied).toEqual(SINCE.toReversed());
   expect((await up(url)).applied).toEqual(SINCE);
   expect(await pictureOf(url)).toBe(picture);
 });
@@ -129,7 +129,7 @@ describe("a user that is no superuser", () => {
     expect((await service.get("/metrics")).status).toBe(200);
     await service.close();
     // Down to nothing and up again, too.
-    expect((await migrate(new pg.Client(url), 0)).applied).toHaveLength(applied.length);
+    expect((await migrate(new pg.Client(url), { to: 0 })).applied).toHaveLength(applied.length);
     expect((await up(url)).applied).toEqual(applied);
     expect(await pictureOf(url)).toContain("belongs to cams_migrator.");
   });
@@ -147,7 +147,7 @@ describe("a user that is no superuser", () => {
     await run(server.url, "create role deployer login noinherit password 'secret' in role cams_migrator");
     const url = new URL(databaseUrl(server.url, "other"));
     Object.assign(url, { username: "deployer", password: "secret" });
-    const { applied } = await migrate(new pg.Client(url.href), 3);
+    const { applied } = await migrate(new pg.Client(url.href), { to: 3 });
     expect(applied).toEqual(expect.arrayContaining(SINCE));
     expect((await up(url.href)).applied).toEqual(applied.toReversed());
   });

@@ -108,6 +108,7 @@ test("every file that a document links to is there", async () => {
     "docs/delivery.md",
     "docs/authentication.md",
     "docs/audit.md",
+    "docs/deploy.md",
   ];
   for (const document of documents) {
     const text = await readFile(document, "utf8");

@@ -142,7 +142,7 @@ describe("with DATABASE_URL", () => {
     await run(database.url, "insert into cams.migrations (name, run_on) values ('9999_future', now())");
     const { code, output } = await startAndFail({ DATABASE_URL: database.url });
     expect(code).toBe(1);
-    expect(output.trim()).toBe("cams cannot start: the database is newer than this code: it has 9999_future");
+    expect(output.trim()).toBe("cams cannot start: the database is newer than this code: it has 9999_future.");
     await database.drop();
   });
 

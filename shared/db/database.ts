@@ -7,6 +7,7 @@ import { currentContext } from "../logging/context.ts";
 import type { Logger } from "../logging/index.ts";
 import type { Metrics } from "../metrics/index.ts";
 import { type ConstraintProblems, isRetryable, toProblem } from "./errors.ts";
+import type { Pool } from "./pool.ts";
 import { raw, type Sql } from "./sql.ts";
 
 /**
@@ -32,7 +33,7 @@ export interface Database {
 }
 
 interface Dependencies {
-  pool: pg.Pool;
+  pool: Pool;
   log: Logger;
   metrics: Metrics;
   constraints: ConstraintProblems;
@@ -57,7 +58,7 @@ export function createDatabase({ pool, log, metrics, constraints }: Dependencies
   }
 
   async function run(
-    on: pg.Pool | pg.PoolClient,
+    on: Pick<Pool, "query">,
     operation: string,
     statement: Sql,
     limitSeconds?: number,

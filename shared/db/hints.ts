@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type pg from "pg";
 import type { Logger } from "../logging/index.ts";
+import type { Pool } from "./pool.ts";
 
 /** How long a waiting request trusts hints alone: what no hint announces (a delay that ends) is found by asking. */
 const POLL_MS = 2_000;
@@ -39,8 +40,9 @@ export interface Subscription {
 
 interface Dependencies {
   /** Where to publish: a pool with connections, as a hint follows a statement; it alone is worth none. */
-  pool: () => pg.Pool | undefined;
-  client: () => pg.Client;
+  pool: () => Pool | undefined;
+  /** A connection of its own, connected: to listen. */
+  client: () => Promise<pg.Client>;
   log: Logger;
   /** How long the listening connection outlives the last waiter; 0 where an idle process is frozen (Cloud Run). */
   lingerMs: number;
@@ -89,23 +91,23 @@ export function createHints({ pool, client, log, lingerMs }: Dependencies): Hint
   }
 
   async function listen(lost: () => void): Promise<pg.Client | undefined> {
-    const connection = client();
-    connection.on("error", (error) => {
-      log.warning("listening connection lost", { error });
-      lost();
-    });
-    connection.on("notification", ({ payload = "" }) => {
-      const [sender, ...topics] = payload.split("\n");
-      if (sender !== self) topics.forEach(wake);
-    });
+    let connection: pg.Client | undefined;
     try {
-      await connection.connect();
+      connection = await client();
+      connection.on("error", (error) => {
+        log.warning("listening connection lost", { error });
+        lost();
+      });
+      connection.on("notification", ({ payload = "" }) => {
+        const [sender, ...topics] = payload.split("\n");
+        if (sender !== self) topics.forEach(wake);
+      });
       await connection.query("listen cams_hints");
       return connection;
     } catch (error) {
       log.warning("cannot listen for hints", { error });
       lost();
-      void connection.end().catch(() => {});
+      void connection?.end().catch(() => {});
       return undefined;
     }
   }

@@ -2,21 +2,33 @@ import pg from "pg";
 import type { Config } from "../config.ts";
 import type { Logger } from "../logging/index.ts";
 import type { DatabaseRole } from "../rules/access.ts";
+import type { Patience } from "./patience.ts";
 import { types } from "./types.ts";
+
+/** What statements need of a pool: `pg.Pool` is one. */
+export interface Pool {
+  connect(): Promise<pg.PoolClient>;
+  query(statement: pg.QueryArrayConfig): Promise<pg.QueryArrayResult>;
+  query(text: string, values?: unknown[]): Promise<pg.QueryResult>;
+}
 
 /** Where connections come from: a pool for the statements of each database role, and single clients. */
 export interface Connections {
   /** Opened when it is first asked for. */
-  pool(role: DatabaseRole): pg.Pool;
+  pool(role: DatabaseRole): Pool;
   /** A pool that has connections, whatever its role; best one with a connection to spare. */
-  connected(): pg.Pool | undefined;
+  connected(): Pool | undefined;
   /** Connections of all pools, and requests for one that wait. */
   counts(): { idle: number; busy: number; waiting: number };
-  /** A connection of its own, not yet connected and without a role: to listen, or to migrate. */
-  client(): pg.Client;
+  /**
+   * A connection of its own, connected, without a role: to listen, or to migrate. Who is patient has a failed attempt
+   * repeated as a pool would.
+   */
+  client(patient?: boolean): Promise<pg.Client>;
   close(): Promise<void>;
 }
 
+const IDLE_TOO_LONG = "57P05";
 /** Longest a request waits for a free connection, and a connection attempt may take. */
 const CONNECT_TIMEOUT_MS = 5_000;
 
@@ -28,12 +40,13 @@ const OPTIONS = "-c TimeZone=UTC -c DateStyle=ISO -c cams.actor=cams -c cams.sou
 
 /**
  * Opens the way to PostgreSQL that the configuration chooses: `INSTANCE_CONNECTION_NAME` through the Cloud SQL connector
- * with IAM authentication, else `DATABASE_URL`. Nothing is connected before the first statement.
+ * with IAM authentication, else `DATABASE_URL`. Nothing is connected before the first statement; the connector begins to
+ * bring its certificate, for which the first connection waits.
  */
 export async function openConnections(config: Config, log: Logger): Promise<Connections> {
-  const { options, close } = config.INSTANCE_CONNECTION_NAME
-    ? await cloudSql(config, config.INSTANCE_CONNECTION_NAME)
-    : { options: direct(config.DATABASE_URL), close: async () => {} };
+  const { options, patience, close } = config.INSTANCE_CONNECTION_NAME
+    ? await cloudSql(config, config.INSTANCE_CONNECTION_NAME, log)
+    : direct(config.DATABASE_URL);
   const common = `${options.options ?? ""} ${OPTIONS}`;
   const settings: pg.ClientConfig = {
     ...options,
@@ -47,10 +60,10 @@ export async function openConnections(config: Config, log: Logger): Promise<Conn
     keepAlive: true,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   };
-  const pools = new Map<DatabaseRole, pg.Pool>();
+  const pools = new Map<DatabaseRole, { own: pg.Pool; pool: Pool }>();
 
-  function open(role: DatabaseRole): pg.Pool {
-    const pool = new pg.Pool({
+  function open(role: DatabaseRole): Pool {
+    const own = new pg.Pool({
       ...settings,
       // From the first statement on, and again after whatever a session resets.
       options: `${common} -c role=${role}`,
@@ -58,57 +71,76 @@ export async function openConnections(config: Config, log: Logger): Promise<Conn
       idleTimeoutMillis: 60_000,
     });
     // Without a listener an idle connection that the server closes would end the process.
-    pool.on("error", (error) => log.warning("idle database connection lost", { error }));
-    pools.set(role, pool);
+    own.on("error", (error) => {
+      const severity = (error as { code?: string }).code === IDLE_TOO_LONG ? "debug" : "warning";
+      log[severity]("idle database connection lost", { error });
+    });
+    // Nor does a pool listen while a connection is in use: one that broke in a transaction would end the process.
+    own.on("connect", (client) => client.on("error", () => {}));
+    const pool = patience ? patience.pool(own) : own;
+    pools.set(role, { own, pool });
     return pool;
   }
 
+  async function connect(): Promise<pg.Client> {
+    const client = new pg.Client(settings);
+    try {
+      await client.connect();
+      return client;
+    } catch (error) {
+      void client.end().catch(() => {});
+      throw error;
+    }
+  }
+
   return {
-    pool: (role) => pools.get(role) ?? open(role),
+    pool: (role) => pools.get(role)?.pool ?? open(role),
     connected() {
-      const all = [...pools.values()];
+      // Not the patient ones: a hint that cannot be sent now is not worth waiting for.
+      const all = [...pools.values()].map(({ own }) => own);
       return all.find(({ idleCount }) => idleCount > 0) ?? all.find(({ totalCount }) => totalCount > 0);
     },
     counts() {
       const counts = { idle: 0, busy: 0, waiting: 0 };
-      for (const { idleCount, totalCount, waitingCount } of pools.values()) {
-        counts.idle += idleCount;
-        counts.busy += totalCount - idleCount;
-        counts.waiting += waitingCount;
+      for (const { own } of pools.values()) {
+        counts.idle += own.idleCount;
+        counts.busy += own.totalCount - own.idleCount;
+        counts.waiting += own.waitingCount;
       }
       return counts;
     },
-    client: () => new pg.Client(settings),
+    client: (patient = false) => patience?.client(connect, patient) ?? connect(),
     async close() {
-      await Promise.all([...pools.values()].map((pool) => pool.end()));
-      await close();
+      await Promise.all([...pools.values()].map(({ own }) => own.end()));
+      close?.();
     },
   };
 }
 
-/** The URL's own options go before ours: left in it they would stand for them, and the role would be missing. */
-function direct(connectionString: string | undefined): pg.ClientConfig {
-  const url = connectionString === undefined ? undefined : new URL(connectionString);
-  const options = url?.searchParams.get("options");
-  if (!url || !options) return { connectionString };
-  url.searchParams.delete("options");
-  return { connectionString: url.href, options };
+/** A way to PostgreSQL: how to connect, and with what patience; without it a failed attempt is not repeated. */
+interface Way {
+  options: pg.ClientConfig;
+  patience?: Patience;
+  close?(): void;
 }
 
-async function cloudSql(
-  config: Config,
-  instance: string,
-): Promise<{ options: pg.ClientConfig; close(): Promise<void> }> {
-  // Loaded only here: the connector costs 40 ms of start that a plain connection does not need.
-  const { AuthTypes, Connector, IpAddressTypes } = await import("@google-cloud/cloud-sql-connector");
-  const connector = new Connector();
-  const options = await connector.getOptions({
-    instanceConnectionName: instance,
-    ipType: IpAddressTypes[config.DB_IP_TYPE],
-    authType: AuthTypes.IAM,
-  });
+/** The URL's own options go before ours: left in it they would stand for them, and the role would be missing. */
+function direct(connectionString: string | undefined): Way {
+  const url = connectionString === undefined ? undefined : new URL(connectionString);
+  const options = url?.searchParams.get("options");
+  if (!url || !options) return { options: { connectionString } };
+  url.searchParams.delete("options");
+  return { options: { connectionString: url.href, options } };
+}
+
+/** Loaded only here: the connector costs 40 ms of start that a plain connection does not need. */
+async function cloudSql(config: Config, instance: string, log: Logger): Promise<Way> {
+  const [{ openCloudSql }, { patienceWith }] = await Promise.all([import("./cloud-sql.ts"), import("./patience.ts")]);
+  const { ready, stream, renew, close } = openCloudSql(config, instance, log);
   return {
-    options: { ...options, user: config.DB_USER, database: config.DB_NAME },
-    close: async () => connector.close(),
+    // The stream is encrypted already, whatever PGSSLMODE says.
+    options: { user: config.DB_USER, database: config.DB_NAME, ssl: false, stream },
+    patience: patienceWith({ ready, renew }),
+    close,
   };
 }

@@ -1,23 +1,45 @@
 import type pg from "pg";
+import { Problem } from "../errors.ts";
 import { DATABASE_ROLES, type DatabaseRole } from "../rules/access.ts";
 
-/** Thrown when code and schema do not belong together; the message is one clear line. */
-export class SchemaError extends Error {}
+/** Thrown when code, schema and rights do not belong together; the message is one clear line. */
+export class SchemaError extends Problem {
+  constructor(detail: string) {
+    super("migration_refused", `${detail}.`);
+  }
+}
 
 const OWNER: DatabaseRole = "cams_migrator";
+/** Cloud SQL's administrators: not a superuser, and its CREATEROLE is not inherited, so that it must be taken. */
+export const ADMINISTRATORS = "cloudsqlsuperuser";
 /** Databases of one server share its roles: what another one's migration did at the same time is tried again. */
-const MOST_TRIES = 10;
+export const MOST_TRIES = 10;
 
-const NO_PRIVILEGE = "42501";
+export const NO_PRIVILEGE = "42501";
 const EXISTS_ALREADY = ["42710", "23505"];
-/** Without the right to, or because another did the same ("tuple concurrently updated" has no code of its own). */
-const GIVEN_UP = [NO_PRIVILEGE, "XX000", ...EXISTS_ALREADY];
+/** Another did the same at the same time: "tuple concurrently updated" has no code of its own. */
+export const MET_ANOTHER = ["XX000", ...EXISTS_ALREADY];
+
+/** Runs what follows on this connection as who may make roles and schema: Cloud SQL's administrators, or the user. */
+export async function becomePreparer(client: pg.Client): Promise<void> {
+  await client.query("reset role");
+  const { take } = await server(client);
+  // A superuser would only lose by it, on a server to which somebody brought the role with a dump.
+  const { rows } = await client.query(
+    `select from pg_roles where rolname = $1 and pg_has_role(session_user, oid, $2)
+       and not (select rolsuper from pg_roles where rolname = session_user)`,
+    [ADMINISTRATORS, take],
+  );
+  if (rows.length > 0) await client.query(`set role ${ADMINISTRATORS}`);
+}
 
 /**
- * Makes the roles that the server does not have, and the connected user a member of those that it may take.
+ * Makes the roles that the server does not have, and the connected user a member of those that it may take. Leaves the
+ * connection to who prepares.
  * @throws SchemaError when roles are missing that the user may not make, or it may not become the owner
  */
 export async function prepareRoles(client: pg.Client): Promise<void> {
+  await becomePreparer(client);
   const { rows } = await client.query(
     "select name from unnest($1::text[]) name where not exists (select from pg_roles where rolname = name)",
     [DATABASE_ROLES],
@@ -27,31 +49,31 @@ export async function prepareRoles(client: pg.Client): Promise<void> {
     await client.query(`create role ${role}`).catch(async (error) => {
       if (EXISTS_ALREADY.includes(error.code)) return;
       if (error.code !== NO_PRIVILEGE) throw error;
-      const { user } = await server(client);
+      const { user, managed } = await server(client);
+      const right = managed ? `the role ${ADMINISTRATORS}` : "CREATEROLE";
       throw new SchemaError(
-        `the database roles ${missing.join(", ")} are missing, and ${user} cannot make them without CREATEROLE`,
+        `the database roles ${missing.join(", ")} are missing, and ${user} cannot make them without ${right}`,
       );
     });
-  for (const role of DATABASE_ROLES) await join(client, role);
+  for (const role of DATABASE_ROLES) await join(client, role, "session_user");
+  // What it makes for the first migration is only its to hand over if it may take the owner's role.
+  await join(client, OWNER, "current_user");
 }
 
-/** Lets the connected user take a role, if it cannot yet; only that of the owner must succeed. */
-async function join(client: pg.Client, role: DatabaseRole): Promise<void> {
-  const { user, version } = await server(client);
-  // Before 16 every member may take the role, and inherits unless the user was made not to.
-  const [take, inherit, how] =
-    version < 16 ? ["member", "member", ""] : ["set", "usage", "with inherit true, set true"];
+/** Lets the connected user, or as whom it prepares, take a role, if it cannot yet; only the owner's must succeed. */
+async function join(client: pg.Client, role: DatabaseRole, member: "session_user" | "current_user"): Promise<void> {
+  const { user, take, inherit, how } = await server(client);
   const { rows } = await client.query(
-    "select pg_has_role(current_user, $1, $2) as takes, pg_has_role(current_user, $1, $3) as inherits",
+    `select pg_has_role(${member}, $1, $2) as takes, pg_has_role(${member}, $1, $3) as inherits`,
     [role, take, inherit],
   );
   const { takes, inherits } = rows[0];
   if (takes && inherits) return;
   for (let tries = 1; ; tries++) {
-    const code = await client.query(`grant ${role} to current_user ${how}`).then(
+    const code = await client.query(`grant ${role} to ${member} ${how}`).then(
       () => undefined,
       (error) => {
-        if (tries === MOST_TRIES || !GIVEN_UP.includes(error.code)) throw error;
+        if (tries === MOST_TRIES || ![NO_PRIVILEGE, ...MET_ANOTHER].includes(error.code)) throw error;
         return error.code as string;
       },
     );
@@ -104,9 +126,16 @@ export async function becomeOwner(client: pg.Client): Promise<void> {
   await client.query(`set role ${OWNER}`);
 }
 
-async function server(client: pg.Client): Promise<{ user: string; version: number }> {
+/** Who is connected where: how the server calls taking a role and having its rights, and how a role is given for both. */
+export async function server(client: pg.Client) {
   const { rows } = await client.query(
-    "select current_user as user, current_setting('server_version_num')::integer / 10000 as version",
+    `select session_user as user, current_setting('server_version_num')::integer / 10000 as version,
+       to_regrole($1) is not null as managed`,
+    [ADMINISTRATORS],
   );
-  return rows[0];
+  const { user, version, managed } = rows[0] as { user: string; version: number; managed: boolean };
+  // Before 16 every member may take the role, and inherits unless the user was made not to; who granted it is no matter.
+  return version < 16
+    ? { user, managed, take: "member", inherit: "member", how: "", grantors: false }
+    : { user, managed, take: "set", inherit: "usage", how: "with inherit true, set true", grantors: true };
 }

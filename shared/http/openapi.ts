@@ -31,6 +31,7 @@ export function problemsOf(endpoint: Endpoint): ProblemCode[] {
     ...endpoint.errors,
     "internal",
     "database_unavailable",
+    "schema_outdated",
     "overloaded",
     "deadline_exceeded",
   ];

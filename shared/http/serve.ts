@@ -92,7 +92,8 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
           if (!open) res.destroy();
           else refuse(new Problem("deadline_exceeded", "The request was given up.", { retryAfterSeconds: 1 }));
         };
-        visit = traffic.enter(start + seconds * 1000, () => runWithContext(context, onDeadline));
+        context.deadline = start + seconds * 1000;
+        visit = traffic.enter(context.deadline, () => runWithContext(context, onDeadline));
         res.once("close", () => {
           visit?.abort();
           visit?.leave();

@@ -15,6 +15,8 @@ export interface RequestContext {
   trace?: Trace;
   principal?: string;
   address?: string;
+  /** When its answer must be out, on the clock of `performance.now()`. */
+  deadline?: number;
   statements: number;
   databaseMilliseconds: number;
 }

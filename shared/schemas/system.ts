@@ -5,6 +5,8 @@ export const Ready = z.strictObject({ status: z.literal("ready") });
 export const Migrated = z.strictObject({
   applied: z.array(z.string()).meta({ description: "Migrations applied by this call, in order." }),
   version: z.string().meta({ description: "The newest migration that is in the database." }),
+  granted: z.array(z.string()).meta({ description: "Rights given by this call, each as `user=role`." }),
+  revoked: z.array(z.string()).meta({ description: "Rights taken back by this call, each as `user=role`." }),
   partitionsMade: z.int(),
 });
 export const Retained = z.strictObject({

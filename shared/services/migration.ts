@@ -1,8 +1,10 @@
-import { migrate } from "../db/migrate.ts";
+import { type Migration, migrate } from "../db/migrate.ts";
 import type { Service } from "./service.ts";
 
-/** Brings the database's schema up to date. */
-export const migration: Service<() => Promise<{ applied: string[]; version: string }>> = {
+/** Brings the database's schema up to date, and its users' rights where the configuration names them. */
+export const migration: Service<() => Promise<Migration>> = {
   rights: [],
-  open: ({ client }) => ({ service: async () => migrate(await client()) }),
+  open: ({ config, client }) => ({
+    service: () => migrate(client, { grants: config.DATABASE_GRANTS }),
+  }),
 };

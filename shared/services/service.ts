@@ -16,7 +16,7 @@ export interface Parts {
   hints: Hints;
   log: Logger;
   metrics: Metrics;
-  /** A database connection of its own, not yet connected and without a role. */
+  /** A database connection of its own, connected and without a role. */
   client(): Promise<pg.Client>;
 }
 

@@ -34,6 +34,9 @@ test.each([
   [{ ...url, AUTH_ISSUERS: "http://issuer.example", AUTH_AUDIENCES: "a" }, "AUTH_ISSUERS: must be https"],
   [{ ...url, AUTH_ISSUERS: "https://issuer.example/|x", AUTH_AUDIENCES: "a" }, "AUTH_ISSUERS: must be https"],
   [{ ...url, AUTH_ISSUERS: "https://localhost/,http://localhost/=https://x", AUTH_AUDIENCES: "a" }, "each issuer once"],
+  [{ ...url, DATABASE_GRANTS: "a=cams_agent,b=cams_migrator" }, "DATABASE_GRANTS: entry 2 must be user=role"],
+  [{ ...url, DATABASE_GRANTS: "a=cams_agents,cams_agent" }, /entry 1 must be .*entry 2 must be /],
+  [{ ...url, DATABASE_GRANTS: "cams_agent=cams_system" }, "entry 1 must be user=role, the role one of cams_reader, "],
 ])("%j is refused: %s", (env, message) => {
   expect(() => readConfig(env as Record<string, string>)).toThrow(ConfigError);
   expect(() => readConfig(env as Record<string, string>)).toThrow(message);
@@ -43,6 +46,19 @@ test("all faults are named together, and no value is repeated", () => {
   const env = { ...url, LOG_LEVEL: "secret-1", DB_POOL_SIZE: "secret-2" };
   expect(() => readConfig(env)).toThrow(/DB_POOL_SIZE: .*LOG_LEVEL: /);
   expect(() => readConfig(env)).not.toThrow(/secret/);
+});
+
+test("database users are read with their roles, whatever is in their names", () => {
+  expect(readConfig(url).DATABASE_GRANTS).toBeUndefined();
+  expect(
+    readConfig({ ...url, DATABASE_GRANTS: "a@p.iam=cams_agent, a@p.iam = cams_reader,,x=y=cams_system" }),
+  ).toMatchObject({
+    DATABASE_GRANTS: [
+      { user: "a@p.iam", role: "cams_agent" },
+      { user: "a@p.iam", role: "cams_reader" },
+      { user: "x=y", role: "cams_system" },
+    ],
+  });
 });
 
 test.each([

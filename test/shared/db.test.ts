@@ -2,6 +2,7 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as z from "zod";
 import { createDatabase, type Database } from "../../shared/db/database.ts";
+import { toProblem } from "../../shared/db/errors.ts";
 import { and, list, raw, sql } from "../../shared/db/sql.ts";
 import { toTimestamp, types } from "../../shared/db/types.ts";
 import { Problem } from "../../shared/errors.ts";
@@ -135,6 +136,11 @@ describe("a statement", () => {
     expect(text).toContain('cams_db_operations_total{operation="test.seen",outcome="ok"} 1');
     expect(text).toContain('cams_db_operations_total{operation="test.seen",outcome="error"} 1');
   });
+});
+
+test.each(["EPIPE", "ECONNRESET", "57P01", "08006"])("%s is no defect of ours but a database that is away", (code) => {
+  const problem = toProblem(Object.assign(new Error("write"), { code }), {});
+  expect(problem).toMatchObject({ code: "database_unavailable", retryAfterSeconds: 1 });
 });
 
 describe("a transaction", () => {

@@ -25,15 +25,11 @@ beforeEach(async () => {
 /** One process's hints; `listeners` counts its open listening connections. */
 function hintsOfAProcess(lingerMs = 0) {
   let listeners = 0;
-  const client = () => {
+  const client = async () => {
     const connection = new pg.Client({ connectionString: database.url, application_name: "listener" });
-    const connect = connection.connect.bind(connection);
-    connection.connect = (async () => {
-      const connected = await connect();
-      listeners += 1;
-      connection.once("end", () => (listeners -= 1));
-      return connected;
-    }) as typeof connection.connect;
+    await connection.connect();
+    listeners += 1;
+    connection.once("end", () => (listeners -= 1));
     return connection;
   };
   const hints = createHints({ pool: () => pool, client, log, lingerMs });

@@ -33,7 +33,9 @@ const defaults = {
 /** Starts a service; `env` overrides its configuration. */
 export async function startService(env: Record<string, string> = {}, database?: TestDatabase): Promise<Service> {
   const own = database ?? (await createDatabase());
-  const config = readConfig({ ...defaults, ...env, DATABASE_URL: own.url });
+  // Through the Cloud SQL connector the same database is reached another way.
+  const direct = env.INSTANCE_CONNECTION_NAME ? {} : { DATABASE_URL: own.url };
+  const config = readConfig({ ...defaults, ...env, ...direct });
   const app = await compose(config);
   const handler = app.serve(endpoints);
   http("cams", handler);

@@ -86,6 +86,18 @@ describe("under the framework's command line", () => {
     expect(errors()).toMatch(/^configuration: AUTH_MODE: none is refused on an address that is not loopback\n$/);
   });
 
+  test("a function without statements needs no database", async () => {
+    const socket = await socketPath();
+    startFramework("system-live", socket, {});
+    expect((await ask(socket, "GET", "/health/live")).body).toEqual({ status: "live" });
+  });
+
+  test("1 and one line where a function with statements has no database", async () => {
+    const { ended, errors } = startFramework("system-ready", await socketPath(), {});
+    expect(await ended).toEqual({ code: 1, signal: null });
+    expect(errors()).toBe("configuration: DATABASE_URL or INSTANCE_CONNECTION_NAME must be set\n");
+  });
+
   test("1 and one line naming every fault of the configuration", async () => {
     const socket = await socketPath();
     const env = { LOG_LEVEL: "LOUD", DB_POOL_SIZE: "0", K_SERVICE: "cams", INSTANCE_CONNECTION_NAME: "p:r:i" };

@@ -1,3 +1,4 @@
+import { onTestFinished } from "vitest";
 import type { RoomCases } from "./case.ts";
 
 const simple = { success: async () => ({}), errors: {} };
@@ -8,6 +9,15 @@ export const system: RoomCases = {
   "system-openapi": simple,
   "system-docs": simple,
   "system-metrics": simple,
-  "system-migrate": simple,
+  "system-migrate": {
+    success: async () => ({}),
+    errors: {
+      migration_refused: async ({ service }) => {
+        await service.sql("insert into cams.migrations (name, run_on) values ('9999_from_tomorrow', now())");
+        onTestFinished(async () => void (await service.sql("delete from cams.migrations where name like '9999%'")));
+        return {};
+      },
+    },
+  },
   "system-retention": simple,
 };

@@ -1,0 +1,155 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { connect as connectTls } from "node:tls";
+import pg from "pg";
+import { expect, test } from "vitest";
+import type { Answer } from "./support/client.ts";
+import { IAM_USER, SOON, useInstance } from "./support/cloud-sql-service.ts";
+import { run } from "./support/global-setup.ts";
+import { makerFor } from "./support/make.ts";
+
+const instance = useInstance();
+
+test("a service registers, sends and wakes who waits through the connector, as its IAM user", async () => {
+  const { cloudSql, metadata, start } = await instance.world();
+  const service = await start();
+  const { aiAgentAddress } = await makerFor(service).inbox();
+  const waiting = service.post(`/v1/agent-inboxes/${aiAgentAddress}/messages/pull`, { waitSeconds: 20 });
+  await expect
+    .poll(() => service.sql("select from pg_stat_activity where query = 'listen cams_hints'"))
+    .toHaveLength(1);
+  const sent = await service.post("/v1/messages", {
+    recipientAddress: aiAgentAddress,
+    senderAddress: "a",
+    payload: {},
+  });
+  expect(sent.status).toBe(202);
+  expect((await waiting).body.messages).toMatchObject([{ messageId: sent.body.messageId }]);
+  const users = await service.sql("select distinct usename from pg_stat_activity where application_name = 'cams'");
+  expect(users).toEqual([{ usename: IAM_USER }]);
+  expect(cloudSql.open()).toBeGreaterThanOrEqual(2);
+  expect([cloudSql.issued(), cloudSql.refused()]).toEqual([1, 0]);
+  expect(metadata.asked.sort()).toEqual([
+    "https://www.googleapis.com/auth/sqlservice.admin",
+    "https://www.googleapis.com/auth/sqlservice.login",
+  ]);
+});
+
+test("an empty database is migrated through the connector", async () => {
+  await run(instance.url(), "create database fresh");
+  await run(instance.url(), `grant create on database fresh to "${IAM_USER}"`);
+  const { start } = await instance.world("fresh");
+  const service = await start();
+  const { status, body } = await service.post("/v1/system/migrate");
+  expect([status, body.applied?.length]).toEqual([200, expect.any(Number)]);
+  expect(body.applied.length).toBeGreaterThan(5);
+  await makerFor(service).inbox();
+});
+
+test("who shows no certificate is cut off before a byte reaches the database", async () => {
+  const { cloudSql } = await instance.world();
+  const socket = connectTls({ host: cloudSql.address, port: 3307, rejectUnauthorized: false });
+  const ended = new Promise<string | undefined>((resolve) => {
+    socket.on("error", ({ code }: NodeJS.ErrnoException) => resolve(code));
+    socket.on("close", () => resolve("closed"));
+  });
+  expect(await ended).toBe("ECONNRESET");
+  expect([cloudSql.refused(), cloudSql.open()]).toEqual([1, 0]);
+});
+
+test("connections cut under load: no other answer than 202 and 503, then all is well, none leaked", async () => {
+  const { cloudSql, start } = await instance.world();
+  const service = await start();
+  const { aiAgentAddress: recipientAddress } = await makerFor(service).inbox();
+  const answers: Answer[] = [];
+  let over = false;
+  const sender = async () => {
+    while (!over) {
+      answers.push(await service.post("/v1/messages", { recipientAddress, senderAddress: "a", payload: {} }));
+      if (answers.at(-1)?.status !== 202) await delay(10);
+    }
+  };
+  const senders = Array.from({ length: 16 }, sender);
+  for (let round = 0; round < 8; round++) {
+    const before = answers.length;
+    while (answers.length < before + 32) await delay(5);
+    cloudSql.cut();
+  }
+  over = true;
+  await Promise.all(senders);
+  for (const { status, headers, body } of answers.filter(({ status }) => status !== 202)) {
+    expect([status, body.code], JSON.stringify(body)).toEqual([503, "database_unavailable"]);
+    expect(headers.get("retry-after")).toBe("1");
+  }
+  const rows = await service.sql<{ message_id: string }>("select message_id from cams.messages");
+  const ids = new Set(rows.map(({ message_id }) => message_id));
+  expect(answers.filter(({ status, body }) => status === 202 && !ids.has(body.messageId))).toEqual([]);
+  const calls = Array.from({ length: 20 }, () => service.get("/health/ready"));
+  for (const { status } of await Promise.all(calls)) expect(status).toBe(200);
+  expect(cloudSql.open()).toBeLessThanOrEqual(8);
+});
+
+test("a statement whose connection breaks is not sent again: 503, and nothing waits in the database", async () => {
+  const { cloudSql, start } = await instance.world();
+  const service = await start();
+  const { aiAgentAddress } = await makerFor(service).inbox();
+  const waits = "select from pg_stat_activity where application_name = 'cams' and wait_event_type = 'Lock'";
+  const holder = new pg.Client(instance.url());
+  await holder.connect();
+  await holder.query("begin");
+  await holder.query("lock table cams.agent_inboxes in access exclusive mode");
+  const report = service.post("/v1/agent-health-check", { aiAgentAddress, status: "HEALTHY" });
+  await expect.poll(() => service.sql(waits), SOON).toHaveLength(1);
+  await service.sql(`select pg_terminate_backend(pid) from (${waits.replace("select", "select pid")}) waiting`);
+  expect(await report).toMatchObject({ status: 503, body: { code: "database_unavailable" } });
+  expect(await service.sql(waits)).toEqual([]);
+  await holder.end();
+  expect(cloudSql.refused()).toBe(0);
+});
+
+test("a connection that breaks between two statements of a transaction fails that request alone", async () => {
+  const { cloudSql, start } = await instance.world();
+  const service = await start();
+  const broken = service.app.repo.transaction(async (repo) => {
+    await repo.system.makePartitions();
+    cloudSql.cut();
+    await delay(50);
+    await repo.system.makePartitions();
+  });
+  await expect(broken).rejects.toMatchObject({ code: "database_unavailable" });
+  expect((await service.get("/health/ready")).status).toBe(200);
+});
+
+test("when all connections are in use by others, who comes is refused as overloaded after 5 s", async () => {
+  const { start } = await instance.world();
+  const service = await start();
+  const holders = Array.from({ length: 4 }, () => service.app.repo.transaction(() => delay(6_000)));
+  await delay(300);
+  const answer = await service.post("/v1/agent-health-sweep");
+  expect(answer).toMatchObject({ status: 503, body: { code: "overloaded" } });
+  await Promise.all(holders);
+  expect((await service.post("/v1/agent-health-sweep")).status).toBe(200);
+});
+
+test("before there is any connection, more than the pool holds wait for it, and all are answered", async () => {
+  const { cloudSql, start } = await instance.world();
+  cloudSql.front = "hangs";
+  const service = await start();
+  const calls = Array.from({ length: 12 }, () => service.get("/health/ready"));
+  // Longer than one waits for a pool whose connections others have.
+  await delay(6_000);
+  cloudSql.front = "leads";
+  expect((await Promise.all(calls)).map(({ status }) => status)).toEqual(Array(12).fill(200));
+  expect(cloudSql.open()).toBeLessThanOrEqual(4);
+});
+
+test("sessions that the server ends as idle are replaced, and nobody notices", async () => {
+  const { cloudSql, start } = await instance.world();
+  await run(instance.url(), `alter role "${IAM_USER}" set idle_session_timeout = '300ms'`);
+  const service = await start();
+  for (let round = 0; round < 3; round++) {
+    for (const { status } of await Promise.all(Array.from({ length: 4 }, () => service.get("/health/ready"))))
+      expect(status).toBe(200);
+    await expect.poll(() => cloudSql.open(), SOON).toBe(0);
+  }
+  await run(instance.url(), `alter role "${IAM_USER}" reset idle_session_timeout`);
+});
