@@ -111,3 +111,10 @@ test("the database is migrated before the new code runs, which runs before it is
   expect(needs('module "function"')).toEqual(expect.arrayContaining(["terraform_data.migrate"]));
   expect(needs('resource "google_cloud_scheduler_job" "schedules"')).toEqual(["module.function"]);
 });
+
+test("nothing secret is in Terraform's state", () => {
+  const text = globSync("terraform/**/*.tf").map((file) => readFileSync(file, "utf8"));
+  expect(text.join("\n")).toMatch(/secret_data_wo += /);
+  // Arguments that are kept in the state as they are given, and resources that keep what they make up.
+  for (const one of text) expect(one).not.toMatch(/\b(secret_data|(root_)?password) += |resource "random_|private_key/);
+});
