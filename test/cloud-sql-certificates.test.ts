@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Answer } from "./support/client.ts";
 import type { FakeCloudSql } from "./support/cloud-sql.ts";
-import { useInstance } from "./support/cloud-sql-service.ts";
+import { SOON, useInstance } from "./support/cloud-sql-service.ts";
 import type { Service } from "./support/service.ts";
 
 const instance = useInstance();
@@ -31,7 +31,7 @@ test.each([
 /** Ends the service's sessions in the database: unlike a cut connection this is no reason to renew a certificate. */
 async function endSessions({ sql }: Service, cloudSql: FakeCloudSql): Promise<void> {
   await sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'cams'");
-  await expect.poll(() => cloudSql.open()).toBe(0);
+  await expect.poll(() => cloudSql.open(), SOON).toBe(0);
 }
 
 test("a certificate is renewed before its end, and every request meanwhile is answered", async () => {
@@ -71,7 +71,7 @@ test("a renewal that hangs is overtaken by a new one within the same request", a
   const before = cloudSql.calls();
   cloudSql.admin.hanging = true;
   const answer = service.get("/health/ready");
-  await expect.poll(() => cloudSql.calls()).toBeGreaterThan(before);
+  await expect.poll(() => cloudSql.calls(), SOON).toBeGreaterThan(before);
   cloudSql.admin.hanging = false;
   expect((await answer).status).toBe(200);
   expect(cloudSql.issued()).toBe(2);
@@ -99,7 +99,7 @@ test.each([
     expect((await service.get("/health/live")).status).toBe(200);
     Object.assign(cloudSql.admin, { failing: 0, hanging: false });
     // What hangs is given up after 10 s.
-    await expect.poll(async () => (await service.get("/health/ready")).status, { timeout: 20_000 }).toBe(200);
+    await expect.poll(async () => (await service.get("/health/ready")).status, SOON).toBe(200);
   },
   40_000,
 );

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { client } from "./support/client.ts";
-import { IAM_USER, useInstance, type World } from "./support/cloud-sql-service.ts";
+import { IAM_USER, SOON, useInstance, type World } from "./support/cloud-sql-service.ts";
 import { run } from "./support/global-setup.ts";
 
 const instance = useInstance();
@@ -20,7 +20,7 @@ async function startChild({ env }: World) {
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (output += data));
   const ended = once(child, "exit").then(([code, signal]) => [code ?? signal, output]);
-  await expect.poll(() => output, { timeout: 10_000 }).toMatch(/^http:\S+\n/);
+  await expect.poll(() => output, SOON).toMatch(/^http:\S+\n/);
   return {
     ...client(output.trim()),
     child,
@@ -40,17 +40,17 @@ test("a process that has used the database ends by itself once closed", async ()
   const inbox = { aiAgentAddress: address, inboxDestinationType: "PULL_QUEUE" };
   expect((await service.post("/v1/agent-inboxes", inbox)).status).toBe(201);
   const waiting = service.post(`/v1/agent-inboxes/${address}/messages/pull`, { waitSeconds: 20 });
-  await expect.poll(() => world.cloudSql.open()).toBeGreaterThanOrEqual(2);
+  await expect.poll(() => world.cloudSql.open(), SOON).toBeGreaterThanOrEqual(2);
   expect(await service.close()).toEqual([0, ""]);
   expect((await waiting).status).toBe(200);
-  await expect.poll(() => world.cloudSql.open()).toBe(0);
+  await expect.poll(() => world.cloudSql.open(), SOON).toBe(0);
 });
 
 test("a process whose certificate never came ends by itself once closed", async () => {
   const world = await instance.world();
   world.cloudSql.admin.failing = 1e6;
   const service = await startChild(world);
-  await expect.poll(() => world.cloudSql.calls()).toBeGreaterThan(0);
+  await expect.poll(() => world.cloudSql.calls(), SOON).toBeGreaterThan(0);
   expect(await service.close()).toEqual([0, ""]);
 });
 
@@ -58,12 +58,12 @@ test("a process that never connected outlives an Admin API that fails to renew i
   const world = await instance.world();
   world.cloudSql.certificateSeconds = 242;
   const service = await startChild(world);
-  await expect.poll(() => world.cloudSql.issued()).toBe(1);
+  await expect.poll(() => world.cloudSql.issued(), SOON).toBe(1);
   const { calls, admin } = world.cloudSql;
   admin.failing = 1e6;
   const before = calls();
   // A call, and three times again, until the connector takes it for failed.
-  await expect.poll(calls, { timeout: 20_000 }).toBe(before + 4);
+  await expect.poll(calls, SOON).toBe(before + 4);
   await delay(200);
   expect((await service.get("/health/ready")).status).toBe(200);
   service.child.kill("SIGKILL");

@@ -122,10 +122,10 @@ test("idle connections that the server closes are replaced: the next requests fi
 
 test("a connection that breaks between two statements of a transaction fails that request alone", async () => {
   const broken = service.app.repo.transaction(async (repo) => {
-    await repo.system.verifySchema();
+    await repo.system.makePartitions();
     proxy.cut();
     await delay(50);
-    await repo.system.verifySchema();
+    await repo.system.makePartitions();
   });
   await expect(broken).rejects.toMatchObject({ code: "database_unavailable" });
   expect((await service.get("/health/ready")).status).toBe(200);

@@ -11,6 +11,9 @@ import { databaseUrl, run } from "./global-setup.ts";
 import { type FakeMetadata, startMetadata } from "./pubsub.ts";
 import { type Service, startService } from "./service.ts";
 
+/** For polling: what comes within milliseconds takes seconds on a busy machine. */
+export const SOON = { timeout: 25_000 };
+
 /** The database user of the service account that the service runs as. */
 export const IAM_USER = "cams-agent@project.iam";
 
