@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type pg from "pg";
-import type { z } from "zod";
+import type * as z from "zod";
 import type { Problem } from "../errors.ts";
 import { currentContext } from "../logging/context.ts";
 import type { Logger } from "../logging/index.ts";

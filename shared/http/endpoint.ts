@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 import type { ProblemCode } from "../errors.ts";
 import type { Logger } from "../logging/index.ts";
 import type { Metrics } from "../metrics/index.ts";

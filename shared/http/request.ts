@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import type { z } from "zod";
+import type * as z from "zod";
 import { type Fault, Problem } from "../errors.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { faultsOf } from "./faults.ts";

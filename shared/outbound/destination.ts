@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 import type { Message } from "../schemas/message.ts";
 
 /** A message on its way to a destination. */

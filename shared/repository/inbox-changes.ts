@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 import { and, list, type Sql, sql } from "../db/sql.ts";
 import { forbidden, Problem } from "../errors.ts";
 import { isUnbound } from "../rules/access.ts";

@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 import { type Sql, sql } from "../db/sql.ts";
 import { Problem } from "../errors.ts";
 import { priorityRank, SECONDS_PER_STEP } from "../rules/priority.ts";

@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 import { Problem } from "../errors.ts";
 
 /** Writes the key of a page's last row as an opaque `pageToken`. */
