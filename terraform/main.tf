@@ -60,6 +60,7 @@ locals {
       LOG_LEVEL             = "INFO"
       RATE_LIMIT_PER_MINUTE = tostring(var.rate_limit_per_minute)
       RETENTION_DAYS        = tostring(var.retention_days)
+      DELIVER_SECONDS       = contains(s.rights, "pubsub") ? tostring(var.deliver_seconds) : null
 
       AUTH_MODE               = "oidc"
       AUTH_ISSUERS            = s.role == "system" ? null : join(",", local.issuers)

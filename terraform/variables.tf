@@ -98,6 +98,16 @@ variable "retention_days" {
   }
 }
 
+variable "deliver_seconds" {
+  description = "Seconds of each minute for which messages-deliver goes on, so that what arrives is sent at once; 0: until nothing is due, which costs next to nothing and lets a message to a webhook or topic wait up to a minute."
+  type        = number
+  default     = 50
+  validation {
+    condition     = contains(range(61), var.deliver_seconds)
+    error_message = "deliver_seconds must be a whole number from 0 to 60."
+  }
+}
+
 variable "rate_limit_per_minute" {
   description = "Requests a principal may make of one instance in a minute; 0: any number."
   type        = number

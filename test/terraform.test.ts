@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
-import { cp, mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -33,37 +33,39 @@ async function attempt(command: string, args: readonly string[]): Promise<{ code
 }
 
 /** By the wrapper that `TERRAFORM_CHECK` names, which brings the providers' schemas; else by terraform itself. */
-async function check(): Promise<Outcome> {
+async function check(folder: string): Promise<Outcome> {
   const wrapper = process.env.TERRAFORM_CHECK;
-  if (!wrapper) return checkPlainly();
-  const { code, output } = await attempt(wrapper, ["terraform"]);
+  if (!wrapper) return checkPlainly(folder);
+  const { code, output } = await attempt(wrapper, [folder]);
   return { by: wrapper, ...(code !== 0 && { failure: output }) };
 }
 
-async function checkPlainly(): Promise<Outcome> {
+async function checkPlainly(folder: string): Promise<Outcome> {
   const by = "terraform";
-  // A copy: what it makes, the lock file among it, is not for here.
-  const folder = await mkdtemp(join(tmpdir(), "cams-terraform-"));
-  try {
-    await cp("terraform", folder, { recursive: true, filter: (path) => !path.includes(".terraform") });
-    const terraform = (...args: string[]) => attempt("terraform", [`-chdir=${folder}`, ...args, "-no-color"]);
-    const init = await terraform("init", "-backend=false", "-input=false");
-    if (init.code === "ENOENT") return { by, missing: "there is no terraform" };
-    if (init.output.includes("Failed to query available provider packages"))
-      return { by, missing: "terraform finds no registry of providers" };
-    if (init.code !== 0) return { by, failure: init.output };
-    for (const args of [["fmt", "-check", "-recursive"], ["validate"], ["test"]]) {
-      const { code, output } = await terraform(...args);
-      if (code !== 0) return { by, failure: output };
-    }
-    return { by };
-  } finally {
-    await rm(folder, { recursive: true, force: true });
+  const terraform = (...args: string[]) => attempt("terraform", [`-chdir=${folder}`, ...args, "-no-color"]);
+  const init = await terraform("init", "-backend=false", "-input=false");
+  if (init.code === "ENOENT") return { by, missing: "there is no terraform" };
+  if (init.output.includes("Failed to query available provider packages"))
+    return { by, missing: "terraform finds no registry of providers" };
+  if (init.code !== 0) return { by, failure: init.output };
+  for (const args of [["fmt", "-check", "-recursive"], ["validate"], ["test"]]) {
+    const { code, output } = await terraform(...args);
+    if (code !== 0) return { by, failure: output };
   }
+  return { by };
+}
+
+/** A copy in a work tree of its own: what is made there is not for here, and what other tests make is not for there. */
+async function copied(): Promise<{ folder: string; remove(): Promise<void> }> {
+  const tree = await mkdtemp(join(tmpdir(), "cams-terraform-"));
+  await mkdir(join(tree, ".git"));
+  await cp("terraform", join(tree, "terraform"), { recursive: true, filter: (path) => !path.includes(".terraform") });
+  return { folder: join(tree, "terraform"), remove: () => rm(tree, { recursive: true, force: true }) };
 }
 
 test("Terraform's own tests pass", async ({ skip }) => {
-  const { by, missing, failure } = await check();
+  const { folder, remove } = await copied();
+  const { by, missing, failure } = await check(folder).finally(remove);
   console.log(missing ? `Terraform's tests are skipped: ${missing}` : `Terraform's tests ran by ${by}`);
   skip(missing !== undefined);
   expect(failure).toBeUndefined();
@@ -108,4 +110,11 @@ test("the database is migrated before the new code runs, which runs before it is
   );
   expect(needs('module "function"')).toEqual(expect.arrayContaining(["terraform_data.migrate"]));
   expect(needs('resource "google_cloud_scheduler_job" "schedules"')).toEqual(["module.function"]);
+});
+
+test("nothing secret is in Terraform's state", () => {
+  const text = globSync("terraform/**/*.tf").map((file) => readFileSync(file, "utf8"));
+  expect(text.join("\n")).toMatch(/secret_data_wo += /);
+  // Arguments that are kept in the state as they are given, and resources that keep what they make up.
+  for (const one of text) expect(one).not.toMatch(/\b(secret_data|(root_)?password) += |resource "random_|private_key/);
 });

@@ -11,13 +11,13 @@ mock_provider "google" {
 mock_provider "google-beta" {}
 
 variables {
-  project            = "my-project"
-  functions_dir      = "tests/built"
-  admins             = ["someone@example.com"]
-  auth_issuers       = ["https://accounts.google.com"]
-  auth_audiences     = ["cams"]
-  create_secrets_key = false
-  # What only an apply could make up is named here.
+  project        = "my-project"
+  functions_dir  = "tests/built"
+  admins         = ["someone@example.com"]
+  auth_issuers   = ["https://accounts.google.com"]
+  auth_audiences = ["cams"]
+  # Mock providers open no ephemeral resources, and that is where the key comes from.
+  create_secrets_key  = false
   secrets_key_version = "1"
 }
 
@@ -121,6 +121,11 @@ run "gateway" {
       : f.deployed.interfaces == 1 && f.deployed.egress == "VPC_EGRESS_PRIVATE_RANGES_ONLY" && f.deployed.environment["DB_POOL_SIZE"] == tostring(jsondecode(file("functions.json"))[name].pool_size)
     )])
     error_message = "A function has a way to the database without a database role, or none with one."
+  }
+
+  assert {
+    condition     = { for name, f in module.function : name => f.deployed.environment["DELIVER_SECONDS"] if can(f.deployed.environment["DELIVER_SECONDS"]) } == { messages-deliver = "50" }
+    error_message = "Not messages-deliver is told for how long to deliver."
   }
 
   # Schedules.

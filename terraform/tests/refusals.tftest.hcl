@@ -29,6 +29,7 @@ run "wrong_values" {
     deployment            = "both"
     limits                = { messages-sned = { max_instances = 2 } }
     retention_days        = 0
+    deliver_seconds       = 61
     rate_limit_per_minute = -1
     secrets_key_version   = null
     admins                = ["some one@example.com"]
@@ -47,8 +48,8 @@ run "wrong_values" {
     billing_account       = "my-account"
   }
   expect_failures = [
-    var.project, var.region, var.prefix, var.deployment, var.limits, var.retention_days, var.rate_limit_per_minute,
-    var.secrets_key_version, var.admins, var.auth_audiences, var.deployers, var.migrate_ingress, var.database_version, var.database_tier,
+    var.project, var.region, var.prefix, var.deployment, var.limits, var.retention_days, var.deliver_seconds,
+    var.rate_limit_per_minute, var.secrets_key_version, var.admins, var.auth_audiences, var.deployers, var.migrate_ingress, var.database_version, var.database_tier,
     var.database_instance, var.max_connections, var.backup_retention_days, var.maintenance_day, var.maintenance_hour, var.subnet_cidr,
     var.alert_emails, var.billing_account,
   ]
