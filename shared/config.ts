@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { DATABASE_ROLES, type DatabaseRole } from "./rules/access.ts";
 
 const seconds = z.coerce.number().int().positive();

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import document from "../../docs/openapi.json" with { type: "json" };
 import { documentationPage } from "../../shared/http/docs.ts";
 import { defineEndpoint } from "../../shared/http/endpoint.ts";

@@ -20,7 +20,7 @@ const page = (document: string, script: string) => `<!doctype html>
 
 /** The description as one self-contained page: no script, style or font comes from anywhere else. */
 export async function documentationPage(document: unknown): Promise<string> {
-  const bundle = createRequire(import.meta.url).resolve("redoc/bundles/redoc.standalone.js");
+  const bundle = createRequire(import.meta.url).resolve("#redoc");
   return page(inline(JSON.stringify(document)), inline(await readFile(bundle, "utf8")));
 }
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiParameters } from "zod-openapi";
 import { type ProblemCode, problems } from "../errors.ts";
 import type { Endpoint } from "./endpoint.ts";

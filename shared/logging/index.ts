@@ -1,4 +1,5 @@
-import winston from "winston";
+import createPipe from "winston/lib/winston/create-logger.js";
+import Transport from "winston-transport";
 import { googleSink } from "./google.ts";
 import { type Fields, type Line, lineOf, type Severity, severities } from "./line.ts";
 import { consoleSink, type Write } from "./sink.ts";
@@ -30,18 +31,13 @@ export interface LoggerOptions {
   write?: Write | undefined;
 }
 
-// Its types call it `transport` and let nobody construct it.
-const { Transport } = winston as unknown as {
-  Transport: new (options: { log(line: Line, next: () => void): void }) => winston.transport;
-};
-
 /** Opens the log. Strings over 8 KiB are cut; payloads and credentials are for callers to leave out. */
 export function createLogger(options: LoggerOptions): Logger {
   const { level, project, write = toStdout } = options;
   const coloured = write === toStdout && process.stdout.isTTY && process.stdout.hasColors();
   const sink =
     options.transport === "google" ? googleSink(write, project) : consoleSink(write, options.format, coloured);
-  const pipe = winston.createLogger({
+  const pipe = createPipe({
     level,
     levels: severities,
     // Lines are rendered in the sink, which alone knows whether LoggingWinston will.

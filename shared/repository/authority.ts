@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { and, or, type Sql, sql } from "../db/sql.ts";
 import { forbidden, inboxNotFound, type Problem } from "../errors.ts";
 import { type Caller, isUnbound, speaksFor, teamOf } from "../rules/access.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type Sql, sql } from "../db/sql.ts";
 import { FAILURES_BEFORE_PAUSE } from "../rules/backoff.ts";
 import { DestinationType } from "../schemas/inbox.ts";

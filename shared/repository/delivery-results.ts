@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type Sql, sql } from "../db/sql.ts";
 import { FAILURES_BEFORE_PAUSE, FIRST_PAUSE_SECONDS } from "../rules/backoff.ts";
 import { failing, givenBack, retryAt } from "./attempts.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { and, sql } from "../db/sql.ts";
 import { forbidden, inboxNotFound } from "../errors.ts";
 import { isUnbound, speaksFor } from "../rules/access.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { and, type Sql, sql } from "../db/sql.ts";
 import { inboxNotFound, Problem } from "../errors.ts";
 import { PulledMessage } from "../schemas/message.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type Sql, sql } from "../db/sql.ts";
 import { inboxNotFound } from "../errors.ts";
 import { type Lease, parseLease } from "../rules/leases.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { sql } from "../db/sql.ts";
 import { Problem, principalNotFound } from "../errors.ts";
 import { ApiKey, type ApiKeyToCreate } from "../schemas/principal.ts";

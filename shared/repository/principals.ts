@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { and, type Sql, sql } from "../db/sql.ts";
 import { Problem, principalNotFound } from "../errors.ts";
 import { readCursor, toPage } from "../rules/cursors.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { and, sql } from "../db/sql.ts";
 import { inboxNotFound } from "../errors.ts";
 import { SECONDS_PER_STEP } from "../rules/priority.ts";

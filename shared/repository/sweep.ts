@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Database } from "../db/database.ts";
 import { type Sql, sql } from "../db/sql.ts";
 import { BRAKE_MINIMUM, OFFLINE_AFTER_MISSED, SUSPECT_AFTER_MISSED } from "../rules/health.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import checksums from "../../migrations/checksums.json" with { type: "json" };
 import { schemaOutdated } from "../db/errors.ts";
 import { sql } from "../db/sql.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { JsonObject, Page, pageOf, Timestamp, TimestampInput, text } from "./common.ts";
 
 /** One decision, as it was recorded in the transaction that made it. */

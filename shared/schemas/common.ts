@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** Text that PostgreSQL can store and a log line can show: well-formed Unicode without control characters. */
 export const text = (max: number, min = 1) =>

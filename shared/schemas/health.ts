@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { AiAgentAddress, Page, ProblemItem, pageOf, prose, Timestamp } from "./common.ts";
 import { HealthStatus, Status } from "./inbox.ts";
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { AiAgentAddress, notReserved, Page, pageOf, prose, Timestamp, text } from "./common.ts";
 
 export const DestinationType = z.enum(["GCP_PUBSUB_TOPIC", "HTTP_ENDPOINT", "PULL_QUEUE"]).meta({

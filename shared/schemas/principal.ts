@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { Page, pageOf, prose, Timestamp, TimestampInput, text, Uuid } from "./common.ts";
 
 const RESERVED = ["cams", "local", "anonymous", "scheduler"];

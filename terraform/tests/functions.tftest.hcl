@@ -35,11 +35,11 @@ run "gateway" {
     error_message = "There is not one function for each endpoint."
   }
   assert {
-    condition     = alltrue([for name, f in module.function : f.deployed.invokers == toset(["serviceAccount:cams-gateway@my-project.iam.gserviceaccount.com"]) if jsondecode(file("functions.json"))[name].role != "system"])
+    condition     = alltrue([for name, f in module.function : f.deployed.invokers == toset(["serviceAccount:cams-gateway@my-project.iam.gserviceaccount.com"]) if module.catalog.services[name].role != "system"])
     error_message = "Not only the gateway may call what is behind it."
   }
   assert {
-    condition     = alltrue([for name, f in module.function : f.deployed.invokers == toset(["serviceAccount:cams-scheduler@my-project.iam.gserviceaccount.com"]) if jsondecode(file("functions.json"))[name].role == "system"])
+    condition     = alltrue([for name, f in module.function : f.deployed.invokers == toset(["serviceAccount:cams-scheduler@my-project.iam.gserviceaccount.com"]) if module.catalog.services[name].role == "system"])
     error_message = "Not only the scheduler may call system functions."
   }
   assert {
@@ -47,7 +47,7 @@ run "gateway" {
     error_message = "Not only the deployer may migrate."
   }
   assert {
-    condition     = alltrue([for name, f in module.function : f.deployed.ingress == (jsondecode(file("functions.json"))[name].role == "system" ? "ALLOW_INTERNAL_ONLY" : "ALLOW_ALL")])
+    condition     = alltrue([for name, f in module.function : f.deployed.ingress == (module.catalog.services[name].role == "system" ? "ALLOW_INTERNAL_ONLY" : "ALLOW_ALL")])
     error_message = "A system function can be reached from outside, or another one cannot."
   }
   assert {
@@ -60,7 +60,7 @@ run "gateway" {
   }
   assert {
     condition = alltrue([for name, f in module.function : (
-      jsondecode(file("functions.json"))[name].role == "system"
+      module.catalog.services[name].role == "system"
       ? lookup(f.deployed.environment, "AUTH_SYSTEM_ACCOUNTS", "") == "cams-scheduler@my-project.iam.gserviceaccount.com" && !contains(keys(f.deployed.environment), "AUTH_GATEWAY_ACCOUNT")
       : lookup(f.deployed.environment, "AUTH_GATEWAY_ACCOUNT", "") == "cams-gateway@my-project.iam.gserviceaccount.com" && !contains(keys(f.deployed.environment), "AUTH_SYSTEM_ACCOUNTS")
     )])
@@ -74,13 +74,15 @@ run "gateway" {
   # The gateway.
 
   assert {
-    condition = toset(keys(jsondecode(base64decode(google_api_gateway_api_config.cams[0].openapi_documents[0].document[0].contents)).x-google-api-management.backends)) == toset([
-      for name, f in jsondecode(file("functions.json")) : name if f.role != "system"
-    ])
+    condition     = google_api_gateway_api_config.cams[0].openapi_documents[0].document[0].contents == base64encode(local.gateway_contents)
+    error_message = "The gateway has another document."
+  }
+  assert {
+    condition     = toset(keys(jsondecode(local.gateway_contents).x-google-api-management.backends)) == toset([for name, s in module.catalog.services : name if s.role != "system"])
     error_message = "The gateway does not lead to each function but those of the role system."
   }
   assert {
-    condition = alltrue([for name, backend in jsondecode(base64decode(google_api_gateway_api_config.cams[0].openapi_documents[0].document[0].contents)).x-google-api-management.backends : (
+    condition = alltrue([for name, backend in jsondecode(local.gateway_contents).x-google-api-management.backends : (
       backend.address == "https://cams-${name}-123456789012.europe-west1.run.app"
       && contains(split(",", module.function[name].deployed.environment["AUTH_PLATFORM_AUDIENCES"]), backend.jwtAudience)
       && backend.deadline == module.function[name].deployed.timeout
@@ -89,9 +91,9 @@ run "gateway" {
     error_message = "A backend of the gateway leads elsewhere, its token is for an audience that its function does not take, or it waits less than its function."
   }
   assert {
-    condition = alltrue([for operations in values(jsondecode(base64decode(google_api_gateway_api_config.cams[0].openapi_documents[0].document[0].contents)).paths) : alltrue([
+    condition = alltrue([for operations in values(jsondecode(local.gateway_contents).paths) : alltrue([
       for operation in values(operations) : operation.x-google-backend == operation.operationId && !contains(keys(operation), "security")
-    ])]) && !contains(keys(jsondecode(base64decode(google_api_gateway_api_config.cams[0].openapi_documents[0].document[0].contents))), "security")
+    ])]) && !contains(keys(jsondecode(local.gateway_contents)), "security")
     error_message = "The gateway's document asks for credentials itself: it would take them for Google's."
   }
   assert {
@@ -103,22 +105,22 @@ run "gateway" {
 
   assert {
     condition = alltrue([for name, f in module.function : (
-      f.deployed.memory == "${jsondecode(file("functions.json"))[name].memory_mb}Mi"
-      && f.deployed.timeout == jsondecode(file("functions.json"))[name].timeout_seconds
-      && f.deployed.concurrency == jsondecode(file("functions.json"))[name].concurrency
-      && f.deployed.instances == jsondecode(file("functions.json"))[name].max_instances
+      f.deployed.memory == "${module.catalog.services[name].memory_mb}Mi"
+      && f.deployed.timeout == module.catalog.services[name].timeout_seconds
+      && f.deployed.concurrency == module.catalog.services[name].concurrency
+      && f.deployed.instances == module.catalog.services[name].max_instances
     )])
     error_message = "A function has other limits than its endpoint declares."
   }
   assert {
-    condition     = alltrue([for name, f in module.function : f.deployed.cpu == "1" if jsondecode(file("functions.json"))[name].concurrency > 1])
+    condition     = alltrue([for name, f in module.function : f.deployed.cpu == "1" if module.catalog.services[name].concurrency > 1])
     error_message = "A function with several requests at once has no whole processor: Cloud Run refuses it."
   }
   assert {
     condition = alltrue([for name, f in module.function : (
-      jsondecode(file("functions.json"))[name].database_role == null
+      length(module.catalog.services[name].database_roles) == 0
       ? f.deployed.interfaces == 0 && length(setintersection(keys(f.deployed.environment), ["INSTANCE_CONNECTION_NAME", "DB_USER", "DB_NAME", "DB_POOL_SIZE"])) == 0
-      : f.deployed.interfaces == 1 && f.deployed.egress == "VPC_EGRESS_PRIVATE_RANGES_ONLY" && f.deployed.environment["DB_POOL_SIZE"] == tostring(jsondecode(file("functions.json"))[name].pool_size)
+      : f.deployed.interfaces == 1 && f.deployed.egress == "VPC_EGRESS_PRIVATE_RANGES_ONLY" && f.deployed.environment["DB_POOL_SIZE"] == tostring(module.catalog.services[name].pool_size)
     )])
     error_message = "A function has a way to the database without a database role, or none with one."
   }
@@ -139,7 +141,7 @@ run "gateway" {
       job.schedule == jsondecode(file("functions.json"))[name].schedule && job.time_zone == "Etc/UTC"
       && job.http_target[0].http_method == jsondecode(file("functions.json"))[name].method
       && job.http_target[0].uri == "https://cams-${name}-123456789012.europe-west1.run.app${jsondecode(file("functions.json"))[name].path}"
-      && tonumber(trimsuffix(job.attempt_deadline, "s")) > jsondecode(file("functions.json"))[name].timeout_seconds
+      && tonumber(trimsuffix(job.attempt_deadline, "s")) > module.catalog.services[name].timeout_seconds
       && job.http_target[0].oidc_token[0].service_account_email == "cams-scheduler@my-project.iam.gserviceaccount.com"
       && contains(split(",", module.function[name].deployed.environment["AUTH_PLATFORM_AUDIENCES"]), job.http_target[0].oidc_token[0].audience)
     )])
@@ -153,7 +155,7 @@ run "gateway" {
     error_message = "There are other than twelve service accounts, of the hundred that a project may have."
   }
   assert {
-    condition     = alltrue([for name, f in module.function : f.deployed.account == "cams-${jsondecode(file("functions.json"))[name].account}@my-project.iam.gserviceaccount.com"])
+    condition     = alltrue([for name, f in module.function : f.deployed.account == "cams-${module.catalog.services[name].account}@my-project.iam.gserviceaccount.com"])
     error_message = "A function runs as another account than its own."
   }
   assert {

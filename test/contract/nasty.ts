@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { z } from "zod";
+import * as z from "zod";
 import type { Endpoint } from "../../shared/http/endpoint.ts";
 
 /** JSON as text, to be written where a value stands: what no JavaScript value can say is said as well. */

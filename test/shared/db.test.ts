@@ -1,6 +1,6 @@
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { createDatabase, type Database } from "../../shared/db/database.ts";
 import { toProblem } from "../../shared/db/errors.ts";
 import { and, list, raw, sql } from "../../shared/db/sql.ts";

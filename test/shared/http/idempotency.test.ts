@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { defineEndpoint } from "../../../shared/http/endpoint.ts";
 import { startApp } from "./app.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { Problem } from "../../../shared/errors.ts";
 import { readCursor, toPage, writeCursor } from "../../../shared/rules/cursors.ts";
 
