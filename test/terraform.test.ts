@@ -94,7 +94,7 @@ test("Terraform's own tests pass", async ({ skip }) => {
   console.log(missing ? `Terraform's tests are skipped: ${missing}` : `Terraform's tests ran by ${by}`);
   skip(missing !== undefined);
   expect(failure).toBeUndefined();
-}, 400_000);
+}, 600_000);
 
 interface Planned {
   build_config: { entry_point: string }[];
@@ -158,7 +158,7 @@ test("every function of every deployment starts with the environment that it is 
       expect(() => readConfig(environment, { needsDatabase }), `${run}: ${planned.name}`).not.toThrow();
       expect(environment.INSTANCE_CONNECTION_NAME !== undefined, `${run}: ${planned.name}`).toBe(needsDatabase);
     }
-}, 400_000);
+}, 600_000);
 
 test("what monitoring looks for is what the service logs", () => {
   const watched = [...readFileSync("terraform/monitoring.tf", "utf8").matchAll(/message = "([^"]+)"/g)].map(
@@ -193,10 +193,16 @@ test("the database is migrated before the new code runs, which runs before it is
       ?.trim()
       .split(/,\s*/);
   };
-  expect(needs('module "migrate"')).toEqual(expect.arrayContaining(["google_sql_user.migrator"]));
-  expect(needs('resource "terraform_data" "migrate"')).toEqual(
-    expect.arrayContaining(["module.migrate", "google_sql_database.cams", "google_sql_user.accounts"]),
+  // All that a call needs: with run_migrations = false this module is applied alone, and then it is called.
+  expect(needs('module "migrate"')).toEqual(
+    expect.arrayContaining([
+      "google_sql_user.migrator",
+      "google_sql_user.accounts",
+      "google_sql_database.cams",
+      "google_service_account_iam_binding.deployer",
+    ]),
   );
+  expect(needs('resource "terraform_data" "migrate"')).toEqual(["module.migrate"]);
   expect(needs('module "function"')).toEqual(expect.arrayContaining(["terraform_data.migrate"]));
   expect(needs('resource "google_cloud_scheduler_job" "schedules"')).toEqual(["module.function"]);
 });

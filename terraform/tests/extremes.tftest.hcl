@@ -32,7 +32,25 @@ variables {
 run "as_much_as_is_taken" {
   command = plan
   variables {
-    limits = { messages-pull = { max_instances = 40, min_instances = 40, memory_mb = 4096, pool_size = 100, concurrency = 1000 } }
+    limits    = { messages-pull = { max_instances = 40, min_instances = 40, memory_mb = 4096, pool_size = 100, concurrency = 1000 } }
+    schedules = { messages-deliver = "*/5 8-18 * * MON-FRI" }
+
+    alert_emails    = [for n in range(6) : "ops${n}@example.com"]
+    monthly_budget  = 1
+    billing_account = "012345-678901-ABCDEF"
+  }
+
+  assert {
+    condition     = google_cloud_scheduler_job.schedules["messages-deliver"].schedule == "*/5 8-18 * * MON-FRI" && google_cloud_scheduler_job.schedules["health-sweep"].schedule == jsondecode(file("functions.json")).health-sweep.schedule
+    error_message = "A schedule does not take the place of the declared one, or takes others with it."
+  }
+  assert {
+    condition     = google_cloud_scheduler_job.schedules["messages-deliver"].retry_config[0].retry_count == 3 && !contains(keys(google_monitoring_alert_policy.alerts), "messages-deliver-absent") && contains(keys(google_monitoring_alert_policy.alerts), "health-sweep-absent")
+    error_message = "What no longer runs every minute is watched, or not repeated, as if it did."
+  }
+  assert {
+    condition     = length(google_billing_budget.monthly[0].all_updates_rule[0].monitoring_notification_channels) == 5
+    error_message = "More channels than the five that a budget takes."
   }
 }
 
@@ -41,6 +59,14 @@ run "as_much_as_is_taken_by_one" {
   variables {
     deployment = "single"
     limits     = { cams = { max_instances = 10, memory_mb = 128, pool_size = 100, concurrency = 1 } }
+
+    monthly_budget  = 1
+    billing_account = "012345-678901-ABCDEF"
+  }
+
+  assert {
+    condition     = length(google_billing_budget.monthly[0].all_updates_rule) == 0
+    error_message = "The budget has a rule for nobody."
   }
 
   assert {
