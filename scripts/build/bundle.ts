@@ -41,6 +41,8 @@ const COMMON = {
   preserveSymlinks: true,
   external: ["@google-cloud/functions-framework", "pg-native"],
   define: { "process.env.NODE_ENV": '"production"' },
+  // Of a tsconfig.json it finds, or does not, esbuild takes whether to keep "use strict".
+  tsconfigRaw: { compilerOptions: { strict: true, verbatimModuleSyntax: true } },
   legalComments: "none",
   logLevel: "silent",
 } as const satisfies BuildOptions;

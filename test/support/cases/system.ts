@@ -12,7 +12,10 @@ export const system: RoomCases = {
     success: async () => ({}),
     errors: {
       migration_refused: async ({ service }) => {
-        await service.sql("insert into cams.migrations (name, run_on) values ('9999_from_tomorrow', now())");
+        await service.sql(
+          `insert into cams.migrations (name, run_on) select '9999_from_tomorrow', now()
+           where not exists (select from cams.migrations where name like '9999%')`,
+        );
         return {};
       },
     },
