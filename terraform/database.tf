@@ -104,6 +104,8 @@ resource "google_sql_database" "cams" {
   project  = var.project
   instance = google_sql_database_instance.cams.name
   name     = "cams"
+  # Google's API does not delete a database on which others have rights; it goes with the instance.
+  deletion_policy = "ABANDON"
 }
 
 # No passwords: each logs in as its service account. Rights come from system-migrate, by DATABASE_GRANTS.
@@ -125,5 +127,7 @@ resource "google_sql_user" "migrator" {
   name           = local.database_users["migrator"]
   type           = "CLOUD_IAM_SERVICE_ACCOUNT"
   database_roles = ["cloudsqlsuperuser"]
-  depends_on     = [google_service_account.cams]
+  # Nor a user that has granted something. This one is in every deployment, so it goes with the instance too.
+  deletion_policy = "ABANDON"
+  depends_on      = [google_service_account.cams]
 }

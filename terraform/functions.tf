@@ -86,10 +86,13 @@ module "migrate" {
   invokers    = local.invokers["system-migrate"]
   environment = local.environment["system-migrate"]
 
-  # Rights take a minute or two to hold everywhere; the database takes longer to be made.
+  # Rights take a minute or two to hold everywhere; the database takes longer to be made. And all that a call of it needs,
+  # so that it can be called after an apply of this module alone, the first one included: system-migrate refuses to run
+  # while a user of DATABASE_GRANTS is missing.
   depends_on = [
     google_project_iam_member.build, google_artifact_registry_repository_iam_member.build,
-    google_project_iam_member.database, google_sql_user.migrator,
+    google_project_iam_member.database, google_sql_user.migrator, google_sql_user.accounts, google_sql_database.cams,
+    google_service_account_iam_binding.deployer,
   ]
 }
 
@@ -107,7 +110,7 @@ resource "terraform_data" "migrate" {
     working_dir = "${path.module}/.."
   }
 
-  depends_on = [module.migrate, google_sql_database.cams, google_sql_user.accounts, google_service_account_iam_binding.deployer]
+  depends_on = [module.migrate]
 }
 
 module "function" {

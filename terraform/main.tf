@@ -16,6 +16,7 @@ module "catalog" {
   functions  = jsondecode(file("${path.module}/functions.json"))
   deployment = var.deployment
   limits     = var.limits
+  schedules  = var.schedules
   project    = var.project
   prefix     = var.prefix
 }
@@ -50,7 +51,9 @@ locals {
 # Of every function. Nothing here is secret.
 locals {
   own_audiences = { for name, full in local.names : name => [local.urls[name], "https://${var.region}-${var.project}.cloudfunctions.net/${full}"] }
-  issuers       = distinct(concat(var.deployment == "single" ? ["https://accounts.google.com"] : [], var.auth_issuers))
+  # Google's may be among them, with its keys: the service refuses to start when an issuer is named twice.
+  named_issuers = [for issuer in var.auth_issuers : split("=", issuer)[0]]
+  issuers       = concat(var.deployment == "single" && !contains(local.named_issuers, "https://accounts.google.com") ? ["https://accounts.google.com"] : [], var.auth_issuers)
 
   environment = {
     for name, s in local.services : name => {

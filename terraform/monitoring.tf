@@ -1,7 +1,9 @@
 locals {
   channels = values(google_monitoring_notification_channel.emails)[*].id
-  ours     = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^${var.prefix}(-|$)\""
-  promql   = "service_name=~\"${var.prefix}(-.*)?\""
+  # By all names: another installation's prefix may begin with this one's.
+  names_regex = join("|", values(local.names))
+  ours        = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^(${local.names_regex})$\""
+  promql      = "service_name=~\"${local.names_regex}\""
 
   # What the service says when somebody should look, in its own words.
   watched_lines = {
@@ -62,7 +64,7 @@ resource "google_logging_metric" "runs" {
 resource "google_logging_metric" "scheduler_failures" {
   project    = var.project
   name       = "${var.prefix}/scheduler-failures"
-  filter     = "resource.type=\"cloud_scheduler_job\" AND resource.labels.job_id=~\"^${var.prefix}-\" AND severity>=ERROR"
+  filter     = "resource.type=\"cloud_scheduler_job\" AND resource.labels.job_id=~\"^(${join("|", [for name in keys(module.catalog.schedules) : "${var.prefix}-${name}"])})$\" AND severity>=ERROR"
   depends_on = [google_project_service.used]
   metric_descriptor {
     metric_kind = "DELTA"
@@ -222,8 +224,12 @@ resource "google_billing_budget" "monthly" {
     }
   }
 
-  all_updates_rule {
-    monitoring_notification_channels = local.channels
+  # Five channels are what a budget takes, and a rule without any is none.
+  dynamic "all_updates_rule" {
+    for_each = length(local.channels) > 0 ? [slice(local.channels, 0, min(5, length(local.channels)))] : []
+    content {
+      monitoring_notification_channels = all_updates_rule.value
+    }
   }
 
   depends_on = [google_project_service.used]

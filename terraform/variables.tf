@@ -80,11 +80,27 @@ variable "limits" {
       coalesce(limit.max_instances, 1) >= 1,
       coalesce(limit.min_instances, 0) >= 0,
       limit.max_instances == null || coalesce(limit.min_instances, 0) <= coalesce(limit.max_instances, 1),
-      coalesce(limit.memory_mb, 128) >= 128,
-      coalesce(limit.pool_size, 1) >= 1,
+      # One processor, which is what functions have, takes no more.
+      coalesce(limit.memory_mb, 128) >= 128 && coalesce(limit.memory_mb, 128) <= 4096,
+      coalesce(limit.pool_size, 1) >= 1 && coalesce(limit.pool_size, 1) <= 100,
       coalesce(limit.concurrency, 1) >= 1 && coalesce(limit.concurrency, 1) <= 1000,
+      [for value in values(limit) : value == null || try(floor(value) == value, false)],
     ]]))
-    error_message = "limits: max_instances and pool_size are at least 1, min_instances at most max_instances, memory_mb at least 128, concurrency 1 to 1000."
+    error_message = "limits are whole numbers: max_instances at least 1, min_instances at most max_instances, memory_mb 128 to 4096, pool_size 1 to 100, concurrency 1 to 1000."
+  }
+}
+
+variable "schedules" {
+  description = "Other schedules than those endpoints declare, by name, as cron expressions (UTC). There is an alert when what runs every minute no longer does; for what runs less often there is none."
+  type        = map(string)
+  default     = {}
+  validation {
+    condition     = alltrue([for name in keys(var.schedules) : can(jsondecode(file("${path.module}/functions.json"))[name].schedule)])
+    error_message = "schedules names what has no schedule; the names are those of functions.json with one."
+  }
+  validation {
+    condition     = alltrue([for cron in values(var.schedules) : can(regex("^[0-9*/,A-Za-z-]+( [0-9*/,A-Za-z-]+){4}$", cron))])
+    error_message = "schedules must be cron expressions of five fields, such as */5 * * * *."
   }
 }
 

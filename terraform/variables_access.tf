@@ -45,7 +45,7 @@ variable "auth_issuers" {
   type        = list(string)
   default     = []
   validation {
-    condition     = alltrue([for issuer in var.auth_issuers : can(regex("^https://[^,|= ]+(=https://[^,|= ]+)?$", issuer))])
+    condition     = alltrue([for issuer in var.auth_issuers : can(regex("^https://[^,|=@ ]+(=https://[^,|=@ ]+)?$", issuer))])
     error_message = "auth_issuers must be https URLs, as issuer or issuer=URL of its keys."
   }
   validation {

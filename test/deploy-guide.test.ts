@@ -47,6 +47,12 @@ test("every npm script that the guide and the contributors' table name is there"
   for (const name of new Set(named.filter((name) => name !== "build"))) expect(Object.keys(scripts)).toContain(name);
 });
 
+test("before a restore every job is paused, and no other installation's", () => {
+  const [, paused = ""] = /^for job in ([a-z -]+); do\n {2}gcloud scheduler jobs pause cams-\$job/m.exec(guide) ?? [];
+  const scheduled = Object.entries(functions).filter(([, endpoint]) => "schedule" in endpoint);
+  expect(paused.split(" ").toSorted()).toEqual(scheduled.map(([name]) => name).toSorted());
+});
+
 test("the guide's sums are those of the declarations", () => {
   const deployed = Object.values(functions);
   const instances = deployed.reduce((sum, { max_instances }) => sum + max_instances, 0);

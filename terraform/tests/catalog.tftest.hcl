@@ -69,6 +69,17 @@ run "limits" {
   }
 }
 
+run "more_at_least_than_at_most" {
+  command = plan
+  module {
+    source = "./modules/catalog"
+  }
+  variables {
+    limits = { things-get = { min_instances = 5 } }
+  }
+  expect_failures = [output.services]
+}
+
 run "single" {
   command = plan
   module {

@@ -229,8 +229,17 @@ run "gateway" {
     error_message = "The database can be lost: backups, point-in-time recovery, protection."
   }
 
+  assert {
+    condition     = google_sql_database.cams.deletion_policy == "ABANDON" && google_sql_user.migrator.deletion_policy == "ABANDON"
+    error_message = "Removing it all would fail at what Google's API does not delete from a PostgreSQL with rights in it."
+  }
+
   # Operation.
 
+  assert {
+    condition     = strcontains(google_logging_metric.runs.filter, "|cams-messages-send|") && strcontains(google_logging_metric.scheduler_failures.filter, "\"^(cams-health-sweep|cams-messages-deliver|cams-system-retention)$\"")
+    error_message = "Another installation, whose prefix begins with this one's, would be watched too."
+  }
   assert {
     condition     = length(setsubtract([for name, f in jsondecode(file("functions.json")) : "${name}-absent" if try(startswith(f.schedule, "* "), false)], keys(google_monitoring_alert_policy.alerts))) == 0
     error_message = "Nobody would be told that a job which runs every minute no longer does."

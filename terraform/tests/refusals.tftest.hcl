@@ -94,10 +94,13 @@ run "a_load_balancer_without_a_domain" {
 run "a_domain_that_is_a_url" {
   command = plan
   variables {
-    front  = "load_balancer"
-    domain = "https://cams.example.com"
+    front        = "load_balancer"
+    domain       = "https://cams.example.com"
+    limits       = { messages-send = { pool_size = 101 } }
+    schedules    = { messages-send = "* * * * *" }
+    auth_issuers = ["https://someone@issuer.example.com"]
   }
-  expect_failures = [var.domain]
+  expect_failures = [var.domain, var.limits, var.schedules, var.auth_issuers]
 }
 
 run "invokers_and_a_domain_for_a_single_function" {
@@ -106,8 +109,10 @@ run "invokers_and_a_domain_for_a_single_function" {
     deployment = "single"
     domain     = "cams.example.com"
     invokers   = ["group:agents@example.com"]
+    limits     = { cams = { memory_mb = 4097 } }
+    schedules  = { messages-deliver = "every 5 minutes" }
   }
-  expect_failures = [var.domain, var.invokers]
+  expect_failures = [var.domain, var.invokers, var.limits, var.schedules]
 }
 
 run "a_front_for_a_single_function" {
@@ -126,8 +131,9 @@ run "invokers_that_are_no_members_of_iam" {
     front          = "none"
     invokers       = ["agent@my-project.iam.gserviceaccount.com"]
     auth_audiences = []
+    limits         = { messages-send = { pool_size = 1.5 } }
   }
-  expect_failures = [var.invokers, var.auth_issuers]
+  expect_failures = [var.invokers, var.auth_issuers, var.limits]
 }
 
 run "more_than_the_database_and_the_subnet_take" {

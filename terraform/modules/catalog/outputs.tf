@@ -1,6 +1,10 @@
 output "services" {
   description = "What is to be deployed, by name: entry point, account, database roles, rights, limits."
   value       = local.services
+  precondition {
+    condition     = alltrue([for s in local.services : s.min_instances <= s.max_instances])
+    error_message = "min_instances is above max_instances for ${join(", ", [for name, s in local.services : name if s.min_instances > s.max_instances])}: raise max_instances too."
+  }
 }
 
 output "accounts" {
@@ -45,7 +49,7 @@ output "schedules" {
   description = "What the scheduler calls: cron expression (UTC), method, path, limit in seconds, and the service that serves it."
   value = {
     for name, f in var.functions : name => {
-      schedule        = f.schedule
+      schedule        = lookup(var.schedules, name, f.schedule)
       method          = f.method
       path            = f.path
       timeout_seconds = f.timeout_seconds

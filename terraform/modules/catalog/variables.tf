@@ -58,6 +58,12 @@ variable "limits" {
   default = {}
 }
 
+variable "schedules" {
+  description = "Other schedules than the declared ones, by function."
+  type        = map(string)
+  default     = {}
+}
+
 variable "project" {
   description = "Id of the project, of which the accounts have a part of their names."
   type        = string
