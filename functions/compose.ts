@@ -46,7 +46,7 @@ export async function compose(config: Config): Promise<App> {
     format: config.LOG_FORMAT,
     ...(config.GOOGLE_CLOUD_PROJECT && { project: config.GOOGLE_CLOUD_PROJECT }),
   });
-  const metrics = createMetrics();
+  const metrics = createMetrics(log);
   const { pool, connected, counts, client, close } = await openConnections(config, log);
   // On Cloud Run an idle process is frozen with its sockets open: the listener must go with the last waiter.
   const hints = createHints({ pool: connected, client, log, lingerMs: config.K_SERVICE ? 0 : 10_000 });

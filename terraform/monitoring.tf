@@ -12,6 +12,9 @@ locals {
     default-partition = { severity = "ALERT", message = "messages are in the archive's default partition: none was made for their day", advice = "system-retention has not run for two weeks, or could not make partitions." }
     secret-unreadable = { severity = "ERROR", message = "a secret cannot be read", advice = "SECRETS_KEY lacks a key that a webhook's secret was encrypted with." }
     not-recorded      = { severity = "ERROR", message = "attempts not recorded: their messages will be sent again", advice = "messages-deliver could not write down what it sent." }
+    dead-letters      = { severity = "WARNING", message = "messages dead-lettered", advice = "They used up their attempts: GET /v1/messages?status=DEAD_LETTERED says why, messages-redrive sends them again." }
+    long-wait         = { severity = "WARNING", message = "a message has waited for more than a day", advice = "Its agent does not pull, is offline or paused: GET /v1/messages?status=QUEUED, the oldest last." }
+    framework-path    = { severity = "WARNING", message = "requests come by the framework's own path, which is slower", advice = "The take-over of the server did not happen: a new base image, or another version of the Functions Framework." }
     internal-error    = { severity = "ERROR", message = "internal error", advice = "A fault of the service: the line has the stack." }
   }
 
@@ -29,16 +32,34 @@ resource "google_monitoring_notification_channel" "emails" {
   depends_on   = [google_project_service.used]
 }
 
-resource "google_logging_metric" "watched" {
+# By the line itself: a metric made of lines is not there before the first, and would not show that one.
+resource "google_monitoring_alert_policy" "lines" {
   for_each = local.watched_lines
 
-  project    = var.project
-  name       = "${var.prefix}/${each.key}"
-  filter     = "${local.ours} AND severity=\"${each.value.severity}\" AND jsonPayload.message:\"${each.value.message}\""
-  depends_on = [google_project_service.used]
-  metric_descriptor {
-    metric_kind = "DELTA"
-    value_type  = "INT64"
+  project               = var.project
+  display_name          = "CAMS: ${each.value.message}"
+  combiner              = "OR"
+  notification_channels = local.channels
+  user_labels           = local.labels
+  depends_on            = [google_project_service.used]
+
+  conditions {
+    display_name = each.value.message
+    condition_matched_log {
+      filter = "${local.ours} AND severity=\"${each.value.severity}\" AND jsonPayload.message:\"${each.value.message}\""
+    }
+  }
+
+  alert_strategy {
+    auto_close = "86400s"
+    notification_rate_limit {
+      period = "3600s"
+    }
+  }
+
+  documentation {
+    content   = each.value.advice
+    mime_type = "text/markdown"
   }
 }
 
@@ -86,14 +107,6 @@ resource "google_logging_metric" "failed_deliveries" {
 locals {
   # Each as a question to which any answer is a reason to look, and for how long it must be so.
   alerts = merge(
-    {
-      for name, line in local.watched_lines : name => {
-        title    = "CAMS: ${line.message}"
-        query    = "sum(increase(logging_googleapis_com:user_${replace(google_logging_metric.watched[name].name, "/[^A-Za-z0-9]/", "_")}{monitored_resource=\"cloud_run_revision\"}[5m])) > 0"
-        duration = "0s"
-        advice   = line.advice
-      }
-    },
     {
       for name in local.minutely : "${name}-absent" => {
         title    = "CAMS: ${name} has not ended well for ten minutes"

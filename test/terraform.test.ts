@@ -161,15 +161,15 @@ test("every function of every deployment starts with the environment that it is 
 }, 600_000);
 
 test("what monitoring looks for is what the service logs", () => {
-  const watched = [...readFileSync("terraform/monitoring.tf", "utf8").matchAll(/message = "([^"]+)"/g)].map(
-    ([, message = ""]) => message,
-  );
+  const watched = [
+    ...readFileSync("terraform/monitoring.tf", "utf8").matchAll(/severity = "(\w+)", message = "([^"]+)"/g),
+  ].map(([, severity = "", message]) => `${severity.toLowerCase()}("${message}`);
   const sources = globSync("{functions,shared}/**/*.ts").map((file) => readFileSync(file, "utf8"));
   expect(watched.length).toBeGreaterThan(4);
-  for (const message of [...watched, "delivery failed"])
+  for (const line of [...watched, '"delivery failed'])
     expect(
-      sources.some((source) => source.includes(`"${message}`)),
-      message,
+      sources.some((source) => source.includes(line)),
+      line,
     ).toBe(true);
 });
 

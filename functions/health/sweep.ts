@@ -6,6 +6,8 @@ import { SweepQuery, Swept } from "../../shared/schemas/health.ts";
 const SLICE = 1000;
 /** No new slice after this: the next minute's sweep goes on. */
 const BUDGET_MS = 40_000;
+/** A message that waits longer is told in the log, from which an alert is made. */
+const LONG_WAIT_SECONDS = 86_400;
 
 export const healthSweep = defineEndpoint({
   name: "health-sweep",
@@ -46,6 +48,9 @@ export const healthSweep = defineEndpoint({
     }
     services.metrics.message("EXPIRED", swept.expired);
     services.metrics.message("DEAD_LETTERED", swept.deadLettered);
+    const oldestAgeSeconds = await repo.messages.oldestAgeSeconds();
+    if (oldestAgeSeconds > LONG_WAIT_SECONDS)
+      services.log.warning("a message has waited for more than a day", { oldestAgeSeconds });
     return { ...swept, frozen };
   },
 });

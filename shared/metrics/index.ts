@@ -1,3 +1,4 @@
+import type { Logger } from "../logging/index.ts";
 import { openRegistry } from "./render.ts";
 import { Durations, Numbers } from "./series.ts";
 
@@ -43,8 +44,11 @@ const numbers = (name: string, help: string, ...labelNames: string[]) => new Num
 const durations = (name: string, help: string, label: string) =>
   new Durations({ name, help, labelNames: [label] }, buckets);
 
-/** Metrics of one process, all at zero. */
-export function createMetrics(): Metrics {
+/**
+ * Metrics of one process, all at zero. What an alert is made of is told to `log` too: nobody reads the figures of an
+ * instance that is gone a minute later.
+ */
+export function createMetrics(log?: Pick<Logger, "warning">): Metrics {
   const requests = numbers("cams_requests_total", "Requests answered.", "function", "method", "status");
   const requestDurations = durations("cams_request_duration_seconds", "Time to answer a request.", "function");
   const operations = numbers("cams_db_operations_total", "Database operations ended.", "operation", "outcome");
@@ -74,6 +78,7 @@ export function createMetrics(): Metrics {
     histograms: [requestDurations, operationDurations, attemptDurations],
   };
   const asked: (() => void | Promise<void>)[] = [];
+  let told = false;
   let registry: ReturnType<typeof openRegistry> | undefined;
 
   return {
@@ -85,7 +90,10 @@ export function createMetrics(): Metrics {
       operations.add(1, operation, outcome);
       operationDurations.observe(seconds, operation);
     },
-    message: (status, count = 1) => messages.add(count, status),
+    message(status, count = 1) {
+      messages.add(count, status);
+      if (status === "DEAD_LETTERED" && count > 0) log?.warning("messages dead-lettered", { deadLettered: count });
+    },
     deliveryAttempt(destinationType, outcome, seconds) {
       attempts.add(1, destinationType, outcome);
       attemptDurations.observe(seconds, destinationType);
@@ -95,7 +103,11 @@ export function createMetrics(): Metrics {
     lookup: (result, count = 1) => lookups.add(count, result),
     healthReport: (status, count = 1) => reports.add(count, status),
     poolConnections: (state, connections) => pool.set(connections, state),
-    takeover: (path) => takeovers.add(1, path),
+    takeover(path) {
+      takeovers.add(1, path);
+      if (path === "framework" && !told) log?.warning("requests come by the framework's own path, which is slower");
+      told ||= path === "framework";
+    },
     waitingRequests: (count) => waiting.set(count),
     beforeRender: (ask) => void asked.push(ask),
     async render() {

@@ -12,6 +12,7 @@ import { sendingBatch } from "./message-send-batch.ts";
 import { redriving } from "./redrive.ts";
 
 const Archived = z.object({ expired: z.int(), deadLettered: z.int() });
+const Age = z.object({ age: z.number() });
 const Backlog = z.object({ pending: z.int(), oldestAgeSeconds: z.number() });
 
 /** Messages from acceptance to their end; what a puller does with a lease is in `leases`. */
@@ -147,6 +148,21 @@ export function messages(context: Context) {
           from cams.messages m
           where m.ends_at > ${now}`,
       );
+    },
+
+    /** For how many seconds the oldest live message has been here, by its id: no matter how many there are. */
+    async oldestAgeSeconds(): Promise<number> {
+      const oldest = await db.maybe(
+        "messages.oldest_age",
+        Age,
+        sql`
+          select extract(epoch from ${now} - m.accepted_at)::float8 as age
+          from cams.messages m
+          where m.ends_at > ${now}
+          order by m.message_id
+          limit 1`,
+      );
+      return oldest?.age ?? 0;
     },
   };
 }

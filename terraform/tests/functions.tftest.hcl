@@ -245,8 +245,12 @@ run "gateway" {
     error_message = "Nobody would be told that a job which runs every minute no longer does."
   }
   assert {
-    condition     = length(setsubtract(["sweep-frozen", "server-errors", "connections", "disk", "scheduler-failures", "not-ready"], keys(google_monitoring_alert_policy.alerts))) == 0
+    condition     = length(setsubtract(["server-errors", "connections", "disk", "scheduler-failures", "not-ready"], keys(google_monitoring_alert_policy.alerts))) == 0
     error_message = "An alert is missing."
+  }
+  assert {
+    condition     = strcontains(google_monitoring_alert_policy.lines["dead-letters"].conditions[0].condition_matched_log[0].filter, "AND severity=\"WARNING\" AND jsonPayload.message:\"messages dead-lettered\"")
+    error_message = "Nobody would be told of dead letters."
   }
   assert {
     condition     = output.migrate_command == null && length(terraform_data.migrate) == 1

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { useService } from "../support/service.ts";
 import { atOnce, callsFor } from "./calls.ts";
 import { insertMessages, nothing } from "./rows.ts";
@@ -29,6 +29,20 @@ test("messages that ended are archived by the sweep, all of them, with what they
   expect(body.items).toMatchObject([
     { deadLetterReason: "attempts_exhausted", attempts: [{ number: 20, outcome: "LEASE_EXPIRED" }] },
   ]);
+});
+
+test("a message that has waited for more than a day is told in the log, and not one of yesterday that has ended", async () => {
+  const warning = vi.spyOn(service.app.log, "warning");
+  const told = () => warning.mock.calls.filter(([message]) => message.startsWith("a message has waited"));
+  const { aiAgentAddress } = await calls.inbox();
+  const old = { accepted_at: "now() - interval '25 hours'", expires_at: "now() - interval '1 s'" };
+  await insertMessages(service, aiAgentAddress, 1, old);
+  await insertMessages(service, aiAgentAddress, 1, { accepted_at: "now() - interval '23 hours'" });
+  await calls.sweep();
+  expect(told()).toEqual([]);
+  await service.sql("update cams.messages set accepted_at = now() - interval '25 hours'");
+  await calls.sweep();
+  expect(told()).toEqual([[expect.anything(), { oldestAgeSeconds: expect.closeTo(90_000, -3) }]]);
 });
 
 test("messages that ended are archived in bounded batches", async () => {

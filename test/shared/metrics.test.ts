@@ -133,3 +133,18 @@ test("the process itself is described, in the media type Prometheus expects", as
   expect(figures.has("nodejs_eventloop_lag_p99_seconds")).toBe(true);
   expect(metrics.contentType).toBe(prom.Registry.PROMETHEUS_CONTENT_TYPE);
 });
+
+test("what an alert is made of is told to the log, once or as often as it happens", async () => {
+  const lines: unknown[] = [];
+  const metrics = createMetrics({ warning: (message, fields) => void lines.push([message, fields]) });
+  metrics.message("DELIVERED", 2);
+  metrics.message("DEAD_LETTERED", 0);
+  metrics.takeover("server");
+  expect(lines).toEqual([]);
+  metrics.message("DEAD_LETTERED", 3);
+  metrics.message("DEAD_LETTERED");
+  expect(lines).toEqual([3, 1].map((deadLettered) => ["messages dead-lettered", { deadLettered }]));
+  metrics.takeover("framework");
+  metrics.takeover("framework");
+  expect(lines.slice(2)).toEqual([["requests come by the framework's own path, which is slower", undefined]]);
+});
