@@ -35,12 +35,17 @@ let databases: string[] = [];
 beforeEach(async () => {
   for (const name of databases) await run(server.url, `drop database ${name} with (force)`);
   databases = [];
-  for (const role of [...DATABASE_ROLES, "cloudsqlsuperuser", "deployer", MIGRATOR, ...USERS, ...STRANGERS])
-    await run(server.url, `drop role if exists "${role}"`);
-  await run(server.url, "create role cloudsqlsuperuser nologin createrole createdb");
-  for (const user of [MIGRATOR, ...USERS, ...STRANGERS])
-    await run(server.url, `create role "${user}" login password 'secret'`);
-  await run(server.url, `grant cloudsqlsuperuser to "${MIGRATOR}"`);
+  const users = [MIGRATOR, ...USERS, ...STRANGERS];
+  const roles = [...DATABASE_ROLES, "cloudsqlsuperuser", "deployer", ...users];
+  await run(
+    server.url,
+    [
+      ...roles.map((role) => `drop role if exists "${role}"`),
+      "create role cloudsqlsuperuser nologin createrole createdb",
+      ...users.map((user) => `create role "${user}" login password 'secret'`),
+      `grant cloudsqlsuperuser to "${MIGRATOR}"`,
+    ].join("; "),
+  );
   await databaseNamed("cams_first");
 });
 
@@ -192,7 +197,7 @@ describe("rights", () => {
       `set role cloudsqlsuperuser;
        grant cams_operator to "stranger@p.iam";
        grant cams_agent to "cams-agent@p.iam", "stranger@p.iam" with admin option;
-       grant cams_migrator to "friend@p.iam"`,
+       grant cams_migrator to "friend@p.iam", cams_agent`,
     );
     await run(urlOf("stranger@p.iam"), `grant cams_agent to "friend@p.iam"`);
     const given = await rightsNow();
@@ -203,6 +208,7 @@ describe("rights", () => {
       "cams-agent@p.iam=cams_agent",
       "friend@p.iam=cams_agent",
       "stranger@p.iam=cams_agent",
+      "cams_agent=cams_migrator",
       "friend@p.iam=cams_migrator",
       "stranger@p.iam=cams_operator",
     ]);

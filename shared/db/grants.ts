@@ -42,7 +42,7 @@ const REVOCATIONS = `${MEMBERSHIPS}
   select role, "user", not $5 or pg_has_role(current_user, grantor, 'usage') as ours, format('%I from %I', role, "user")
     || case when $5 then format(' granted by %I', grantor) else '' end as what
   from membership
-  where "user" <> all ($4) and "user" <> session_user
+  where "user" <> $4 and "user" <> session_user
     and (administers or not exists (select from wanted w where w.role = membership.role and w."user" = membership."user"))
   order by role, "user", grantor`;
 
@@ -100,7 +100,7 @@ async function settle(client: pg.Client, grants: readonly Grant[]): Promise<Sett
         throw new SchemaError(`${user} cannot ${verb} ${what}: ${error.message}`);
       });
   };
-  const revocations = () => client.query(REVOCATIONS, [...values, [...DATABASE_ROLES, ADMINISTRATORS], grantors]);
+  const revocations = () => client.query(REVOCATIONS, [...values, ADMINISTRATORS, grantors]);
   const { rows: revoked } = await revocations();
   // What a stranger granted on is the stranger's to revoke, but goes with what the stranger has. What is then left fails.
   await run(
