@@ -1,7 +1,7 @@
-import { expect, test } from "vitest";
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, type TestContext, test } from "vitest";
 import type { Answer } from "./support/client.ts";
-import type { FakeCloudSql } from "./support/cloud-sql.ts";
-import { SOON, useInstance } from "./support/cloud-sql-service.ts";
+import { SOON, useInstance, type World } from "./support/cloud-sql-service.ts";
 import type { Service } from "./support/service.ts";
 
 const instance = useInstance();
@@ -15,11 +15,11 @@ function expectUnavailable(answer: Answer): void {
   expect(answer.headers.get("content-type")).toContain("application/problem+json");
 }
 
-test.each([
+test.concurrent.for([
   ["of another instance", "project:another", false],
   ["by another authority", "project:instance", true],
-])("a server certificate %s is refused: 503, and no connection", async (_, commonName, byOther) => {
-  const { cloudSql, start } = await instance.world();
+] as const)("a server certificate %s is refused: 503, and no connection", async ([, commonName, byOther], context) => {
+  const { cloudSql, start } = await instance.world(context);
   cloudSql.pretend(commonName, byOther);
   const service = await start(SHORT);
   expectUnavailable(await service.get("/health/ready"));
@@ -29,13 +29,14 @@ test.each([
 });
 
 /** Ends the service's sessions in the database: unlike a cut connection this is no reason to renew a certificate. */
-async function endSessions({ sql }: Service, cloudSql: FakeCloudSql): Promise<void> {
-  await sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'cams'");
+async function endSessions({ sql }: Service, { cloudSql, name }: World, { expect }: TestContext): Promise<void> {
+  await sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1", [name]);
   await expect.poll(() => cloudSql.open(), SOON).toBe(0);
 }
 
-test("a certificate is renewed before its end, and every request meanwhile is answered", async () => {
-  const { cloudSql, start } = await instance.world();
+test.concurrent("a certificate is renewed before its end, and every request meanwhile is answered", async (context) => {
+  const world = await instance.world(context);
+  const { cloudSql, start } = world;
   // The connector renews it four minutes before its end.
   cloudSql.certificateSeconds = 243;
   const service = await start();
@@ -46,28 +47,31 @@ test("a certificate is renewed before its end, and every request meanwhile is an
   for (let more = 0; more < 50; more++) answers.push(await service.get("/health/ready"));
   expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
   cloudSql.expireAllBut(1);
-  await endSessions(service, cloudSql);
+  await endSessions(service, world, context);
   expect((await service.get("/health/ready")).status).toBe(200);
   expect([cloudSql.issued(), cloudSql.refused()]).toEqual([2, 0]);
 });
 
-test("a certificate that ended while the process was frozen is renewed within the request that finds out", async () => {
-  const { cloudSql, start } = await instance.world();
+test.concurrent("a certificate that ended while the process was frozen is renewed within the request that finds out", async (context) => {
+  const world = await instance.world(context);
+  const { cloudSql, start } = world;
   const service = await start(SHORT);
   expect((await service.get("/health/ready")).status).toBe(200);
   cloudSql.expireAllBut(0);
-  await endSessions(service, cloudSql);
+  await endSessions(service, world, context);
   expect((await service.get("/health/ready")).status).toBe(200);
   expect(cloudSql.issued()).toBe(2);
   expect(cloudSql.refused()).toBeGreaterThan(0);
 });
 
-test("a renewal that hangs is overtaken by a new one within the same request", async () => {
-  const { cloudSql, start } = await instance.world();
+test.concurrent("a renewal that hangs is overtaken by a new one within the same request", async (context) => {
+  const { expect } = context;
+  const world = await instance.world(context);
+  const { cloudSql, start } = world;
   const service = await start();
   expect((await service.get("/health/ready")).status).toBe(200);
   cloudSql.expireAllBut(0);
-  await endSessions(service, cloudSql);
+  await endSessions(service, world, context);
   const before = cloudSql.calls();
   cloudSql.admin.hanging = true;
   const answer = service.get("/health/ready");
@@ -77,21 +81,23 @@ test("a renewal that hangs is overtaken by a new one within the same request", a
   expect(cloudSql.issued()).toBe(2);
 });
 
-test("an Admin API that fails more often than the connector asks again delays the first request, and no more", async () => {
-  const { cloudSql, start } = await instance.world();
+test.concurrent("an Admin API that fails more often than the connector asks again delays the first request, and no more", async (context) => {
+  const { cloudSql, start } = await instance.world(context);
   cloudSql.admin.failing = 8;
   const service = await start();
   expect((await service.get("/health/ready")).status).toBe(200);
   expect([cloudSql.admin.failing, cloudSql.issued()]).toEqual([0, 1]);
 });
 
-test.each([
+test.concurrent.for([
   ["fails", { failing: 1e6, hanging: false }],
   ["hangs", { failing: 0, hanging: true }],
-])(
+] as const)(
   "an Admin API that %s for good: each request is refused within its deadline, and served once it is back",
-  async (_, admin) => {
-    const { cloudSql, start } = await instance.world();
+  { timeout: 40_000 },
+  async ([, admin], context) => {
+    const { expect } = context;
+    const { cloudSql, start } = await instance.world(context);
     Object.assign(cloudSql.admin, admin);
     const service = await start(SHORT);
     for (const answer of await Promise.all([1, 2, 3].map(() => service.get("/health/ready"))))
@@ -101,11 +107,10 @@ test.each([
     // What hangs is given up after 10 s.
     await expect.poll(async () => (await service.get("/health/ready")).status, SOON).toBe(200);
   },
-  40_000,
 );
 
-test("a front that refuses or hangs for good: 503 within the deadline", async () => {
-  const { cloudSql, start } = await instance.world();
+test.concurrent("a front that refuses or hangs for good: 503 within the deadline", async (context) => {
+  const { cloudSql, start } = await instance.world(context);
   const service = await start(SHORT);
   for (const front of ["refuses", "hangs"] as const) {
     cloudSql.front = front;
@@ -113,4 +118,31 @@ test("a front that refuses or hangs for good: 503 within the deadline", async ()
   }
   cloudSql.front = "leads";
   expect((await service.get("/health/ready")).status).toBe(200);
+});
+
+test.concurrent("a database that refuses is not knocked at by each of many that wait, and serves all once it is back", async (context) => {
+  const { expect } = context;
+  const { cloudSql, start } = await instance.world(context);
+  cloudSql.front = "refuses";
+  const service = await start(SHORT);
+  const all = () => Promise.all(Array.from({ length: 80 }, () => service.get("/health/ready")));
+  for (const answer of await all()) expectUnavailable(answer);
+  expect(cloudSql.knocks()).toBeGreaterThan(1);
+  // Once each, as they all came before it was known; each for itself would knock four times or more.
+  expect(cloudSql.knocks()).toBeLessThan(160);
+  cloudSql.front = "leads";
+  await expect.poll(async () => (await service.get("/health/ready")).status, SOON).toBe(200);
+  expect((await all()).filter(({ status }) => status !== 200)).toEqual([]);
+});
+
+test.concurrent("who hangs up while it is connected for is not connected for any longer", async (context) => {
+  const { cloudSql, start } = await instance.world(context);
+  cloudSql.front = "refuses";
+  const { url } = await start();
+  const gone = Array.from({ length: 8 }, () => fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(300) }));
+  for (const call of await Promise.allSettled(gone)) expect(call.status).toBe("rejected");
+  await delay(1_000);
+  cloudSql.front = "leads";
+  await delay(1_500);
+  expect(cloudSql.open()).toBe(0);
 });

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, type TestContext, test } from "vitest";
 import { client } from "./support/client.ts";
 import { IAM_USER, SOON, useInstance, type World } from "./support/cloud-sql-service.ts";
 import { run } from "./support/global-setup.ts";
@@ -10,7 +10,7 @@ const instance = useInstance();
 const script = new URL("./support/cloud-sql-child.ts", import.meta.url).pathname;
 
 /** A service in a process of its own. */
-async function startChild({ env }: World) {
+async function startChild({ env }: World, { expect, onTestFinished }: TestContext) {
   const { DATABASE_URL: _, ...inherited } = process.env;
   const child = spawn(process.execPath, [script], {
     env: { ...inherited, AUTH_MODE: "none", LOG_LEVEL: "ERROR", ...env },
@@ -33,9 +33,10 @@ async function startChild({ env }: World) {
   };
 }
 
-test("a process that has used the database ends by itself once closed", async () => {
-  const world = await instance.world();
-  const service = await startChild(world);
+test.concurrent("a process that has used the database ends by itself once closed", async (context) => {
+  const { expect } = context;
+  const world = await instance.world(context);
+  const service = await startChild(world, context);
   const address = "closing@corp.example";
   const inbox = { aiAgentAddress: address, inboxDestinationType: "PULL_QUEUE" };
   expect((await service.post("/v1/agent-inboxes", inbox)).status).toBe(201);
@@ -46,18 +47,32 @@ test("a process that has used the database ends by itself once closed", async ()
   await expect.poll(() => world.cloudSql.open(), SOON).toBe(0);
 });
 
-test("a process whose certificate never came ends by itself once closed", async () => {
-  const world = await instance.world();
+test.concurrent("a process whose certificate never came ends by itself once closed", async (context) => {
+  const { expect } = context;
+  const world = await instance.world(context);
   world.cloudSql.admin.failing = 1e6;
-  const service = await startChild(world);
+  const service = await startChild(world, context);
   await expect.poll(() => world.cloudSql.calls(), SOON).toBeGreaterThan(0);
   expect(await service.close()).toEqual([0, ""]);
 });
 
-test("a process that never connected outlives an Admin API that fails to renew its certificate", async () => {
-  const world = await instance.world();
+test.concurrent("a process told to end while it connects refuses who waits for that, and ends", async (context) => {
+  const { expect } = context;
+  const world = await instance.world(context);
+  world.cloudSql.front = "refuses";
+  const service = await startChild(world, context);
+  const waiting = service.get("/health/ready");
+  await expect.poll(() => world.cloudSql.knocks(), SOON).toBeGreaterThan(0);
+  const closed = service.close();
+  expect(await waiting).toMatchObject({ status: 503, body: { code: "database_unavailable" } });
+  expect(await closed).toEqual([0, ""]);
+});
+
+test.concurrent("a process that never connected outlives an Admin API that fails to renew its certificate", async (context) => {
+  const { expect } = context;
+  const world = await instance.world(context);
   world.cloudSql.certificateSeconds = 242;
-  const service = await startChild(world);
+  const service = await startChild(world, context);
   await expect.poll(() => world.cloudSql.issued(), SOON).toBe(1);
   const { calls, admin } = world.cloudSql;
   admin.failing = 1e6;
@@ -69,10 +84,10 @@ test("a process that never connected outlives an Admin API that fails to renew i
   service.child.kill("SIGKILL");
 });
 
-test("a process thawed after its sessions were ended answers the first request", async () => {
-  const world = await instance.world();
+test("a process thawed after its sessions were ended answers the first request", async (context) => {
+  const world = await instance.world(context);
   await run(instance.url(), `alter role "${IAM_USER}" set idle_session_timeout = '500ms'`);
-  const service = await startChild(world);
+  const service = await startChild(world, context);
   for (let round = 0; round < 3; round++) {
     expect((await service.get("/health/ready")).status).toBe(200);
     service.child.kill("SIGSTOP");

@@ -8,14 +8,16 @@ import { run } from "./support/global-setup.ts";
 import { makerFor } from "./support/make.ts";
 
 const instance = useInstance();
+const sessionsOf = (name: string) => `from pg_stat_activity where application_name = '${name}'`;
 
-test("a service registers, sends and wakes who waits through the connector, as its IAM user", async () => {
-  const { cloudSql, metadata, start } = await instance.world();
+test.concurrent("a service registers, sends and wakes who waits through the connector, as its IAM user", async (context) => {
+  const { expect } = context;
+  const { cloudSql, metadata, name, start } = await instance.world(context);
   const service = await start();
   const { aiAgentAddress } = await makerFor(service).inbox();
   const waiting = service.post(`/v1/agent-inboxes/${aiAgentAddress}/messages/pull`, { waitSeconds: 20 });
   await expect
-    .poll(() => service.sql("select from pg_stat_activity where query = 'listen cams_hints'"))
+    .poll(() => service.sql(`select ${sessionsOf(name)} and query = 'listen cams_hints'`), SOON)
     .toHaveLength(1);
   const sent = await service.post("/v1/messages", {
     recipientAddress: aiAgentAddress,
@@ -24,20 +26,20 @@ test("a service registers, sends and wakes who waits through the connector, as i
   });
   expect(sent.status).toBe(202);
   expect((await waiting).body.messages).toMatchObject([{ messageId: sent.body.messageId }]);
-  const users = await service.sql("select distinct usename from pg_stat_activity where application_name = 'cams'");
+  const users = await service.sql(`select distinct usename ${sessionsOf(name)}`);
   expect(users).toEqual([{ usename: IAM_USER }]);
   expect(cloudSql.open()).toBeGreaterThanOrEqual(2);
   expect([cloudSql.issued(), cloudSql.refused()]).toEqual([1, 0]);
-  expect(metadata.asked.sort()).toEqual([
+  expect([...new Set(metadata.asked)].sort()).toEqual([
     "https://www.googleapis.com/auth/sqlservice.admin",
     "https://www.googleapis.com/auth/sqlservice.login",
   ]);
 });
 
-test("an empty database is migrated through the connector", async () => {
+test.concurrent("an empty database is migrated through the connector", async (context) => {
   await run(instance.url(), "create database fresh");
   await run(instance.url(), `grant create on database fresh to "${IAM_USER}"`);
-  const { start } = await instance.world("fresh");
+  const { start } = await instance.world(context, "fresh");
   const service = await start();
   const { status, body } = await service.post("/v1/system/migrate");
   expect([status, body.applied?.length]).toEqual([200, expect.any(Number)]);
@@ -45,8 +47,27 @@ test("an empty database is migrated through the connector", async () => {
   await makerFor(service).inbox();
 });
 
-test("who shows no certificate is cut off before a byte reaches the database", async () => {
-  const { cloudSql } = await instance.world();
+test.concurrent("migrations meet an absent database, and one that goes away under them, with 503: the process lives", async (context) => {
+  const { expect } = context;
+  const { cloudSql, name, start } = await instance.world(context);
+  const service = await start({ CLOUD_RUN_TIMEOUT_SECONDS: "4" });
+  cloudSql.front = "refuses";
+  const absent = { status: 503, body: { code: "database_unavailable" } };
+  expect(await service.post("/v1/system/migrate")).toMatchObject(absent);
+  cloudSql.front = "leads";
+  const holder = new pg.Client(instance.url());
+  await holder.connect();
+  await holder.query("select pg_advisory_lock(hashtextextended('cams.migrations', 7261))");
+  const migrating = service.post("/v1/system/migrate");
+  await expect.poll(() => service.sql(`select ${sessionsOf(name)} and wait_event_type = 'Lock'`), SOON).toHaveLength(1);
+  cloudSql.cut();
+  expect(await migrating).toMatchObject(absent);
+  await holder.end();
+  await expect.poll(async () => (await service.post("/v1/system/migrate")).status, SOON).toBe(200);
+});
+
+test.concurrent("who shows no certificate is cut off before a byte reaches the database", async (context) => {
+  const { cloudSql } = await instance.world(context);
   const socket = connectTls({ host: cloudSql.address, port: 3307, rejectUnauthorized: false });
   const ended = new Promise<string | undefined>((resolve) => {
     socket.on("error", ({ code }: NodeJS.ErrnoException) => resolve(code));
@@ -56,8 +77,8 @@ test("who shows no certificate is cut off before a byte reaches the database", a
   expect([cloudSql.refused(), cloudSql.open()]).toEqual([1, 0]);
 });
 
-test("connections cut under load: no other answer than 202 and 503, then all is well, none leaked", async () => {
-  const { cloudSql, start } = await instance.world();
+test.concurrent("connections cut under load: no other answer than 202 and 503, then all is well, none leaked", async (context) => {
+  const { cloudSql, start } = await instance.world(context);
   const service = await start();
   const { aiAgentAddress: recipientAddress } = await makerFor(service).inbox();
   const answers: Answer[] = [];
@@ -88,11 +109,12 @@ test("connections cut under load: no other answer than 202 and 503, then all is 
   expect(cloudSql.open()).toBeLessThanOrEqual(8);
 });
 
-test("a statement whose connection breaks is not sent again: 503, and nothing waits in the database", async () => {
-  const { cloudSql, start } = await instance.world();
+test.concurrent("a statement whose connection breaks is not sent again: 503, and nothing waits in the database", async (context) => {
+  const { expect } = context;
+  const { cloudSql, name, start } = await instance.world(context);
   const service = await start();
   const { aiAgentAddress } = await makerFor(service).inbox();
-  const waits = "select from pg_stat_activity where application_name = 'cams' and wait_event_type = 'Lock'";
+  const waits = `select ${sessionsOf(name)} and wait_event_type = 'Lock'`;
   const holder = new pg.Client(instance.url());
   await holder.connect();
   await holder.query("begin");
@@ -106,8 +128,8 @@ test("a statement whose connection breaks is not sent again: 503, and nothing wa
   expect(cloudSql.refused()).toBe(0);
 });
 
-test("a connection that breaks between two statements of a transaction fails that request alone", async () => {
-  const { cloudSql, start } = await instance.world();
+test.concurrent("a connection that breaks between two statements of a transaction fails that request alone", async (context) => {
+  const { cloudSql, start } = await instance.world(context);
   const service = await start();
   const broken = service.app.repo.transaction(async (repo) => {
     await repo.system.makePartitions();
@@ -119,8 +141,8 @@ test("a connection that breaks between two statements of a transaction fails tha
   expect((await service.get("/health/ready")).status).toBe(200);
 });
 
-test("when all connections are in use by others, who comes is refused as overloaded after 5 s", async () => {
-  const { start } = await instance.world();
+test.concurrent("when all connections are in use by others, who comes is refused as overloaded after 5 s", async (context) => {
+  const { start } = await instance.world(context);
   const service = await start();
   const holders = Array.from({ length: 4 }, () => service.app.repo.transaction(() => delay(6_000)));
   await delay(300);
@@ -130,8 +152,8 @@ test("when all connections are in use by others, who comes is refused as overloa
   expect((await service.post("/v1/agent-health-sweep")).status).toBe(200);
 });
 
-test("before there is any connection, more than the pool holds wait for it, and all are answered", async () => {
-  const { cloudSql, start } = await instance.world();
+test.concurrent("before there is any connection, more than the pool holds wait for it, and all are answered", async (context) => {
+  const { cloudSql, start } = await instance.world(context);
   cloudSql.front = "hangs";
   const service = await start();
   const calls = Array.from({ length: 12 }, () => service.get("/health/ready"));
@@ -142,8 +164,8 @@ test("before there is any connection, more than the pool holds wait for it, and 
   expect(cloudSql.open()).toBeLessThanOrEqual(4);
 });
 
-test("sessions that the server ends as idle are replaced, and nobody notices", async () => {
-  const { cloudSql, start } = await instance.world();
+test("sessions that the server ends as idle are replaced, and nobody notices", async (context) => {
+  const { cloudSql, start } = await instance.world(context);
   await run(instance.url(), `alter role "${IAM_USER}" set idle_session_timeout = '300ms'`);
   const service = await start();
   for (let round = 0; round < 3; round++) {

@@ -92,7 +92,7 @@ function isConnectionError(error: Error, state: string | undefined): boolean {
   const { code } = error as NodeJS.ErrnoException;
   return (
     /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOST|ENET)/.test(code ?? "") ||
-    /Connection terminated|not queryable|Query read timeout|Client was closed/i.test(error.message)
+    /Connection terminated|not queryable|Query read timeout|Client was closed|after calling end/i.test(error.message)
   );
 }
 

@@ -11,6 +11,8 @@ const MARGIN_MS = 500;
 const BACKGROUND_MS = 10_000;
 const ONCE_MS = 5_000;
 const MAX_PAUSE_MS = 2_000;
+/** Who comes so soon after a failed attempt does not begin with another one. */
+const RECENTLY_MS = 1_000;
 /** After the first failure the connector renews its certificate by itself. */
 const RENEW_AFTER = 3;
 /** Failures of the network, as before direct VPC is there: a new certificate does not help. */
@@ -36,25 +38,54 @@ interface Wish<T> {
   patient: boolean;
   /** Whether one waits for connections that other requests use. */
   isFull(): boolean;
+  /** Whether there is one to be had without connecting. */
+  isThere(): boolean;
 }
 
 /** Patience with Cloud SQL, whose first connection over direct VPC can take a minute. */
 export function patienceWith({ ready, renew }: Pick<CloudSql, "ready" | "renew">): Patience {
-  async function connect<T>({ attempt, late, patient, isFull }: Wish<T>): Promise<T> {
-    const end = patient ? endOfPatience() : performance.now() + ONCE_MS;
-    let last: unknown;
+  /** How connecting failed last, for whomever; nothing since it succeeded. */
+  let failed: { at: number; error: unknown } | undefined;
+  let failedAt = Number.NEGATIVE_INFINITY;
+
+  /** 80 requests that wait are no reason to knock 80 times: what another has just tried in vain was tried for all. */
+  function hasFailed(since: number): boolean {
+    return failed !== undefined && failed.at >= since;
+  }
+
+  /** One attempt; undefined when it failed in a way that may pass. */
+  async function once<T>(wish: Wish<T>, since: number, milliseconds: number, last: unknown): Promise<T | undefined> {
+    if (hasFailed(since) && !wish.isThere()) return undefined;
+    const begin = performance.now();
+    // Who waited behind others' vain attempts has not been kept waiting by what others do with their connections.
+    const isFull = () => wish.isFull() && failedAt < begin;
     const outOfTime = () => (isFull() ? poolExhausted() : new Unreachable(last));
+    try {
+      const connected = await within(milliseconds, ready().then(wish.attempt), wish.late, outOfTime);
+      failed = undefined;
+      return connected;
+    } catch (error) {
+      if (isFinal(error, isFull())) throw error;
+      failedAt = performance.now();
+      failed = { at: failedAt, error };
+      return undefined;
+    }
+  }
+
+  async function connect<T>(wish: Wish<T>): Promise<T> {
+    const end = endOfPatience(wish.patient);
+    let since = performance.now() - RECENTLY_MS;
+    let last: unknown;
     for (let failures = 1; ; failures++) {
-      try {
-        return await within(end - performance.now(), ready().then(attempt), late, outOfTime);
-      } catch (error) {
-        if (isFinal(error, isFull())) throw error;
-        last = error;
-      }
+      const connected = await once(wish, since, end - performance.now(), last);
+      if (connected !== undefined) return connected;
+      last = failed?.error ?? last;
       const pause = pauseAfter(failures);
-      if (!patient || performance.now() + pause >= end) throw new Unreachable(last);
+      if (!wish.patient || performance.now() + pause >= end) throw new Unreachable(last);
       if (failures >= RENEW_AFTER && !isOfNetwork(last)) renew();
+      since = performance.now();
       await delay(pause);
+      if (!isAwaited()) throw new Unreachable(last);
     }
   }
 
@@ -68,19 +99,34 @@ export function patienceWith({ ready, renew }: Pick<CloudSql, "ready" | "renew">
         late: (client) => client.release(),
         patient: true,
         isFull: () => used > 0 && own.totalCount >= own.options.max,
+        isThere: () => own.idleCount > own.waitingCount,
       };
       // An idle one is there at once: no timer for it.
-      const patient = () => (own.idleCount > own.waitingCount ? own.connect() : connect(wish));
+      const patient = () => (wish.isThere() ? own.connect() : connect(wish));
       return { connect: patient, query: (statement: never, values?: unknown[]) => query(patient, statement, values) };
     },
     client: (attempt, patient) =>
-      connect({ attempt, late: (client) => void client.end().catch(() => {}), patient, isFull: () => false }),
+      connect({
+        attempt,
+        late: (client) => void client.end().catch(() => {}),
+        patient,
+        isFull: () => false,
+        isThere: () => false,
+      }),
   };
 }
 
-function endOfPatience(): number {
-  const deadline = currentContext()?.deadline;
-  return deadline === undefined ? performance.now() + BACKGROUND_MS : deadline - MARGIN_MS;
+function endOfPatience(patient: boolean): number {
+  const { deadline } = currentContext() ?? {};
+  if (!patient) return performance.now() + ONCE_MS;
+  if (deadline === undefined) return performance.now() + BACKGROUND_MS;
+  // What goes on behind the answer, as the recording of what was delivered, has one attempt.
+  return isAwaited() ? deadline - MARGIN_MS : performance.now() + ONCE_MS;
+}
+
+/** Whether somebody waits for it: the caller is still there, and the process not about to end. */
+function isAwaited(): boolean {
+  return currentContext()?.visit?.aborted !== true;
 }
 
 function isFinal(error: unknown, isFull: boolean): boolean {
@@ -88,7 +134,7 @@ function isFinal(error: unknown, isFull: boolean): boolean {
 }
 
 function isOfNetwork(error: unknown): boolean {
-  const { code, message } = error as NodeJS.ErrnoException;
+  const { code, message } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
   return NETWORK.test(`${code} ${message}`);
 }
 
@@ -115,10 +161,13 @@ async function within<T>(
 ): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      work.then(late, () => {});
-      reject(outOfTime());
-    }, milliseconds);
+    timer = setTimeout(
+      () => {
+        work.then(late, () => {});
+        reject(outOfTime());
+      },
+      Math.max(0, milliseconds),
+    );
   });
   try {
     return await Promise.race([work, over]);

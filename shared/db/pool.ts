@@ -84,6 +84,8 @@ export async function openConnections(config: Config, log: Logger): Promise<Conn
 
   async function connect(): Promise<pg.Client> {
     const client = new pg.Client(settings);
+    // Without a listener one that breaks, in the middle of a migration or given up just before, would end the process.
+    client.on("error", () => {});
     try {
       await client.connect();
       return client;

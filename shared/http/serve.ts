@@ -94,6 +94,7 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
         };
         context.deadline = start + seconds * 1000;
         visit = traffic.enter(context.deadline, () => runWithContext(context, onDeadline));
+        context.visit = visit;
         res.once("close", () => {
           visit?.abort();
           visit?.leave();

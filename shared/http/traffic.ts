@@ -5,6 +5,8 @@ import type { Metrics } from "../metrics/index.ts";
 export interface Visit {
   /** Aborts when the caller is gone, the deadline has passed, or the process is to end. Made when first asked for. */
   readonly signal: AbortSignal;
+  /** As the signal says, without making one. */
+  readonly aborted: boolean;
   abort(): void;
   leave(): void;
 }
@@ -45,8 +47,11 @@ export function createTraffic(limits: { maxRequests: number; maxWaiters: number 
         onDeadline,
         get signal() {
           controller ??= new AbortController();
-          if (aborted || stopping) controller.abort();
+          if (visit.aborted) controller.abort();
           return controller.signal;
+        },
+        get aborted() {
+          return aborted || stopping;
         },
         abort() {
           aborted = true;

@@ -17,6 +17,8 @@ export interface RequestContext {
   address?: string;
   /** When its answer must be out, on the clock of `performance.now()`. */
   deadline?: number;
+  /** Aborted when nobody waits for the answer any more. */
+  visit?: { readonly aborted: boolean };
   statements: number;
   databaseMilliseconds: number;
 }

@@ -1,3 +1,4 @@
+import { isUnreachable, toProblem } from "../db/errors.ts";
 import { type Migration, migrate } from "../db/migrate.ts";
 import type { Service } from "./service.ts";
 
@@ -5,6 +6,10 @@ import type { Service } from "./service.ts";
 export const migration: Service<() => Promise<Migration>> = {
   rights: [],
   open: ({ config, client }) => ({
-    service: () => migrate(client, { grants: config.DATABASE_GRANTS }),
+    service: () =>
+      migrate(client, { grants: config.DATABASE_GRANTS }).catch((error) => {
+        // Not all of its errors: a relation that a migration misses is a defect, and no older schema.
+        throw isUnreachable(error) ? toProblem(error, {}) : error;
+      }),
   }),
 };

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
-import { afterAll, beforeAll, onTestFinished, vi } from "vitest";
+import { afterAll, beforeAll, type TestContext, vi } from "vitest";
 import { type EmbeddedPostgres, startPostgres } from "../../scripts/postgres.ts";
 import { migrate } from "../../shared/db/migrate.ts";
 import { DATABASE_ROLES } from "../../shared/rules/access.ts";
@@ -22,15 +22,23 @@ export interface World {
   cloudSql: FakeCloudSql;
   metadata: FakeMetadata;
   env: Record<string, string>;
+  /** What its service's sessions are called in the database, which tests that run at the same time share. */
+  name: string;
   /** Starts a service that reaches the database through the connector alone; it ends with the test. */
   start(env?: Record<string, string>): Promise<Service>;
 }
 
 /** A PostgreSQL for this file as Cloud SQL runs one: its IAM users have no passwords, the front vouches for them. */
 export function useInstance() {
+  const ends: (() => unknown)[] = [];
   let folder: string;
   let postgres: EmbeddedPostgres;
+  let metadata: FakeMetadata;
+  let worlds = 0;
   beforeAll(async () => {
+    metadata = await startMetadata((end) => ends.push(end));
+    // As the platform does: without it, google-auth-library asks a gcloud that is on the machine, for seconds.
+    vi.stubEnv("GOOGLE_CLOUD_PROJECT", "project");
     folder = await mkdtemp(join(tmpdir(), "cams-cloud-sql-"));
     const rules = `${folder}.hba`;
     await writeFile(rules, `host all "${IAM_USER}" 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n`);
@@ -40,6 +48,7 @@ export function useInstance() {
     await run(postgres.url, `create role "${IAM_USER}" login in role ${DATABASE_ROLES.join(", ")}`);
   });
   afterAll(async () => {
+    for (const end of ends) await end();
     await postgres?.stop("immediate");
     await rm(folder, { recursive: true, force: true });
     await rm(`${folder}.hba`, { force: true });
@@ -47,16 +56,21 @@ export function useInstance() {
 
   return {
     url: () => postgres.url,
-    async world(database = "cams"): Promise<World> {
-      const cloudSql = await startCloudSql(postgres.port);
-      const metadata = await startMetadata();
-      // As the platform does: without it, google-auth-library asks a gcloud that is on the machine, for seconds.
-      vi.stubEnv("GOOGLE_CLOUD_PROJECT", "project");
-      const env = { ...cloudSql.env, DB_USER: IAM_USER, DB_NAME: database, DB_POOL_SIZE: "4" };
+    async world({ onTestFinished }: Pick<TestContext, "onTestFinished">, database = "cams"): Promise<World> {
+      const cloudSql = await startCloudSql(postgres.port, onTestFinished);
+      const name = `cams-${++worlds}`;
+      const env = {
+        ...cloudSql.env,
+        DB_USER: IAM_USER,
+        DB_NAME: database,
+        DB_POOL_SIZE: "4",
+        FUNCTION_TARGET: name,
+      };
       return {
         cloudSql,
         metadata,
         env,
+        name,
         async start(more = {}) {
           const url = databaseUrl(postgres.url, database);
           const service = await startService({ ...env, ...more }, { url, drop: async () => {} });

@@ -2,7 +2,7 @@ import { createPublicKey, generateKeyPairSync, randomInt } from "node:crypto";
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket } from "node:tls";
-import { onTestFinished } from "vitest";
+import type { TestContext } from "vitest";
 import { makeAuthority } from "./certificates.ts";
 
 const PROJECT = "project";
@@ -30,6 +30,8 @@ export interface FakeCloudSql {
   /** Connections through the front now; and handshakes that it refused. */
   open(): number;
   refused(): number;
+  /** Connections to the front so far, whatever became of them. */
+  knocks(): number;
   /** Refuses from now on the certificates given so far but so many of the last, as if their time were over. */
   expireAllBut(last: number): void;
   /** Shows another server certificate, of another name or by another authority. */
@@ -38,8 +40,11 @@ export interface FakeCloudSql {
   cut(): void;
 }
 
-/** Starts one in front of a PostgreSQL on a port of this machine; it ends with the test. */
-export async function startCloudSql(postgresPort: number): Promise<FakeCloudSql> {
+/** Starts one in front of a PostgreSQL on a port of this machine; it ends with the test, of several at once too. */
+export async function startCloudSql(
+  postgresPort: number,
+  onTestFinished: TestContext["onTestFinished"],
+): Promise<FakeCloudSql> {
   const authority = makeAuthority("Cloud SQL Server CA");
   /** Certified public keys, each for a token: DER in base64. */
   const certified = new Map<string, string>();
@@ -47,6 +52,7 @@ export async function startCloudSql(postgresPort: number): Promise<FakeCloudSql>
   let calls = 0;
   let issued = 0;
   let refused = 0;
+  let knocks = 0;
   const address = `127.${randomInt(1, 255)}.${randomInt(256)}.${randomInt(1, 255)}`;
 
   function certify(body: { public_key?: string; access_token?: string }, bearer: string | undefined) {
@@ -111,6 +117,7 @@ export async function startCloudSql(postgresPort: number): Promise<FakeCloudSql>
   });
   tls.on("tlsClientError", () => refused++);
   const front = createServer((socket) => {
+    knocks += 1;
     sockets.set(socket.remotePort ?? 0, socket);
     socket.on("error", () => {});
     socket.on("close", () => sockets.delete(socket.remotePort ?? 0));
@@ -128,6 +135,7 @@ export async function startCloudSql(postgresPort: number): Promise<FakeCloudSql>
     front: "leads",
     open: () => open.size,
     refused: () => refused,
+    knocks: () => knocks,
     expireAllBut(last) {
       expired = new Set([...certified.keys()].slice(0, certified.size - last));
     },

@@ -139,7 +139,7 @@ export interface FakeMetadata {
 }
 
 /** Starts one that ends with the test, and makes the process believe it runs beside it with no other credentials. */
-export async function startMetadata(): Promise<FakeMetadata> {
+export async function startMetadata(onEnd: (end: () => void) => void = onTestFinished): Promise<FakeMetadata> {
   const { address } = await listen((request, response) => {
     if (fake.hanging) return;
     const url = new URL(request.url ?? "", "http://metadata");
@@ -151,7 +151,7 @@ export async function startMetadata(): Promise<FakeMetadata> {
     fake.asked.push(url.searchParams.get("scopes") ?? "");
     const token = { access_token: `token-${fake.asked.length}`, expires_in: 3599, token_type: "Bearer" };
     return answer(response, 200, token, given);
-  });
+  }, onEnd);
   const fake: FakeMetadata = { asked: [], refusal: undefined, hanging: false };
   const environment = {
     GCE_METADATA_HOST: address,
@@ -163,15 +163,18 @@ export async function startMetadata(): Promise<FakeMetadata> {
     APPDATA: "/nonexistent",
   };
   for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
-  onTestFinished(() => void vi.unstubAllEnvs());
+  onEnd(() => void vi.unstubAllEnvs());
   return fake;
 }
 
-async function listen(handle: (request: IncomingMessage, response: ServerResponse) => void) {
+async function listen(
+  handle: (request: IncomingMessage, response: ServerResponse) => void,
+  onEnd: (end: () => void) => void = onTestFinished,
+) {
   let connections = 0;
   const server = createServer(handle).on("connection", () => connections++);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  onTestFinished(() => {
+  onEnd(() => {
     server.close();
     server.closeAllConnections();
   });
