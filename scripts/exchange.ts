@@ -80,3 +80,8 @@ function parsed(content: string): unknown {
     return undefined;
   }
 }
+
+/** Whether it can be called; `localhost:8080` can be parsed too, as a URL of the scheme `localhost`. */
+export function isWebUrl(url: string | undefined): url is string {
+  return /^https?:\/\//i.test(url ?? "") && URL.canParse(url ?? "");
+}

@@ -5,11 +5,11 @@
 // Terraform runs it on every apply that changes migrations or database users.
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { type Exchanged, exchange, problemOf } from "./exchange.ts";
+import { type Exchanged, exchange, isWebUrl, problemOf } from "./exchange.ts";
 import { idToken, TokenError } from "./id-token.ts";
 
 const USAGE =
-  "usage: npm run migrate:installation -- --url URL --account SERVICE_ACCOUNT [--audience A] [--patience-seconds 300]";
+  "usage: npm run migrate:installation -- --url https://… --account SERVICE_ACCOUNT [--audience A] [--patience-seconds 300]";
 /** Longer than the function's own 600 s: it is to say itself that it takes too long. */
 const ANSWER_MS = 620_000;
 const PATH = "/v1/system/migrate";
@@ -123,7 +123,7 @@ function optionsOf(args: string[]): Options {
     options: { url: text, account: text, audience: text, "patience-seconds": { ...text, default: "300" } },
   });
   const patienceSeconds = Number(values["patience-seconds"]);
-  if (!values.account || !URL.canParse(values.url ?? "") || !(patienceSeconds >= 0)) throw new Error(USAGE);
+  if (!values.account || !isWebUrl(values.url) || !(patienceSeconds >= 0)) throw new Error(USAGE);
   const url = (values.url as string).replace(/\/$/, "");
   return { url, account: values.account, audience: values.audience ?? url, patienceSeconds };
 }

@@ -4,18 +4,19 @@
 //
 // One line for each check; ends with 1 when one failed. It registers an inbox smoke-….@example and deletes it again.
 import { parseArgs } from "node:util";
+import { isWebUrl } from "./exchange.ts";
 import { idToken } from "./id-token.ts";
 import { createClient, principalOf } from "./smoke/client.ts";
 import { runChecks } from "./smoke/run.ts";
 
-const USAGE = `usage: npm run smoke -- --url URL
+const USAGE = `usage: npm run smoke -- --url URL     with https:// or http://
   --key KEY | --token TOKEN     who calls: an API key (or CAMS_KEY), an ID token (or CAMS_TOKEN),
   --account SERVICE_ACCOUNT     or a service account that you may impersonate; with --key beside it, its invoker
   --audience A                  of that account's token; by default the URL
   --principal ID                who that is to CAMS; needed with a key alone, to see that it arrives
   --project P --region R        runs a Scheduler job too
   --job NAME                    that one (cams-health-sweep)
-  --wait-seconds N              how long a pull is to be held (20: more than the gateway's usual 15)
+  --wait-seconds N              how long a pull is to be held, 1 to 30 (20: more than the gateway's usual 15)
   --patience-seconds N          how long the first connection may take (120)`;
 
 try {
@@ -30,6 +31,7 @@ async function smoke(args: string[]): Promise<boolean> {
   const { values } = parseArgs({
     args,
     options: {
+      help: { type: "boolean" },
       url: text,
       key: text,
       token: text,
@@ -43,9 +45,13 @@ async function smoke(args: string[]): Promise<boolean> {
       "patience-seconds": { ...text, default: "120" },
     },
   });
+  if (values.help) {
+    console.log(USAGE);
+    return true;
+  }
   const [waitSeconds, patienceSeconds] = [Number(values["wait-seconds"]), Number(values["patience-seconds"])];
   // Thirty seconds is the longest that a pull may ask for.
-  if (!URL.canParse(values.url ?? "") || !(waitSeconds >= 1 && waitSeconds <= 30) || !(patienceSeconds >= 0))
+  if (!isWebUrl(values.url) || !(waitSeconds >= 1 && waitSeconds <= 30) || !(patienceSeconds >= 0))
     throw new Error(USAGE);
 
   const { account, project, region, job } = values;

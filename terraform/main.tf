@@ -93,4 +93,8 @@ check "first_administrator" {
     condition     = length(var.admins) == 0 || length(local.issuers) > 0 || (local.front == "none" && !local.open)
     error_message = "admins prove who they are by tokens, and auth_issuers is empty: name https://accounts.google.com, or another issuer."
   }
+  assert {
+    condition     = var.front != "none" || length(var.invokers) > 0
+    error_message = "front is \"none\" and invokers is empty: Cloud Run would let nobody in."
+  }
 }

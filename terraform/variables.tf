@@ -3,7 +3,7 @@ variable "project" {
   type        = string
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project))
-    error_message = "project must be a project's id: 6 to 30 lower-case letters, digits and hyphens."
+    error_message = "project must be a project's id, not its name or number: 6 to 30 lower-case letters, digits and hyphens, the first a letter."
   }
 }
 

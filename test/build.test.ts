@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -207,4 +207,15 @@ describe("the check", () => {
     });
     for (const { fault, firstAnswerMs } of checked) if (!fault) expect(firstAnswerMs).toBeGreaterThan(0);
   }, 180_000);
+});
+
+test.each([
+  ["the name of no function", ["inboxes-gte"], /^build: no such function: inboxes-gte\. There are: audit-list, /],
+  ["an unknown option", ["--chek"], /^build: Unknown option '--chek'\nusage: npm run build/],
+])("%s is refused in words, and nothing is written", async (_, args, message) => {
+  const out = join(folder, "refused");
+  const script = join(ROOT, "scripts/build/index.ts");
+  const run = promisify(execFile)(process.execPath, [script, "--out", out, ...args]);
+  await expect(run).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(message) });
+  expect(existsSync(out)).toBe(false);
 });

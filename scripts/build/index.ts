@@ -1,23 +1,36 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type Built, buildFunctions } from "./build.ts";
+import { type Built, buildFunctions, functionNames } from "./build.ts";
 import { ROOT } from "./bundle.ts";
 import type { Checked } from "./check.ts";
 import { packageOf } from "./package.ts";
 
-const { values: flags, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { check: { type: "boolean" }, out: { type: "string" } },
-});
+const USAGE = `usage: npm run build -- [NAME …]
+  NAME …      these functions alone: nothing else is in the folder then
+  --check     also starts and calls each, and builds what that needs
+  --out DIR   the folder, emptied before (dist)
+  --help      this`;
+
+const { values: flags, positionals } = options();
+if (flags.help) {
+  console.log(USAGE);
+  process.exit();
+}
 /** The check migrates by the one and prepares its calls by the other. */
 const needed = ["cams", "system-migrate"];
 const folder = flags.out ?? join(ROOT, "dist");
 
 const start = performance.now();
 const names = [...new Set([...positionals, ...(flags.check ? needed : [])])];
+const unknown = positionals.filter((name) => !functionNames.includes(name));
+if (unknown.length > 0) fail(`no such function: ${unknown.join(", ")}. There are: ${functionNames.join(", ")}`);
 const built = await buildFunctions(folder, positionals.length > 0 ? names.toSorted() : undefined);
 console.log(tableOf(built));
-console.log(`\n${built.bundles.size} functions in ${((performance.now() - start) / 1000).toFixed(1)} s`);
+if (built.bundles.size < functionNames.length)
+  console.log("\nThere is nothing else in the folder now: to deploy, build all (npm run build).");
+console.log(
+  `\n${built.bundles.size} of ${functionNames.length} functions in ${((performance.now() - start) / 1000).toFixed(1)} s`,
+);
 
 if (flags.check) {
   // Building needs none of what the tests bring.
@@ -28,6 +41,23 @@ if (flags.check) {
   const seconds = ((performance.now() - checkStart) / 1000).toFixed(1);
   console.log(`${checked.length - faults.length} functions answer, ${faults.length} do not (${seconds} s)`);
   process.exitCode = faults.length > 0 ? 1 : 0;
+}
+
+function options() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: { check: { type: "boolean" }, out: { type: "string" }, help: { type: "boolean" } },
+    });
+  } catch (error) {
+    return fail(`${(error as Error).message.split(". ")[0]}\n${USAGE}`);
+  }
+}
+
+/** Ends it before anything was written. */
+function fail(message: string): never {
+  console.error(`build: ${message}`);
+  process.exit(1);
 }
 
 function report({ name, firstAnswerMs, peakBytes, fault }: Checked): void {

@@ -43,7 +43,8 @@ export function expectStatus(answer: Exchanged, status: number, what: string): R
 /** An answer in a few words. */
 export function described(answer: Exchanged): string {
   const problem = problemOf(answer);
-  return `${answer.status} ${problem ? `${problem.code}: ${problem.detail}` : "(not by CAMS)"}`;
+  if (problem) return `${answer.status} ${problem.code}: ${problem.detail}`;
+  return `${answer.status}${answer.status < 300 && answer.json !== undefined ? "" : " (not by CAMS)"}`;
 }
 
 /**

@@ -155,3 +155,11 @@ run "a_smaller_machine_and_no_administrator" {
   }
   expect_failures = [google_sql_database_instance.cams, check.first_administrator]
 }
+
+run "a_front_that_nobody_may_pass" {
+  command = plan
+  variables {
+    front = "none"
+  }
+  expect_failures = [check.first_administrator]
+}

@@ -162,7 +162,11 @@ test("from the command line: 0 when migrated, 1 and one line when not", async ()
   const { url } = await startFunction(migrated);
   expect(await command(["--url", url, "--account", account])).toEqual([0, "the database is at 0011_audit, as before"]);
   expect(iam[0]?.body).toMatchObject({ audience: url });
-  expect(await command(["--url", url])).toEqual([1, expect.stringMatching(/^migrate: usage: npm run .*$/)]);
+  for (const args of [
+    ["--url", url],
+    ["--url", "localhost:8080", "--account", account],
+  ])
+    expect(await command(args)).toEqual([1, expect.stringMatching(/^migrate: usage: npm run .*$/)]);
   expect(
     await command(["--url", url, "--account", account], { GCE_METADATA_HOST: "", METADATA_SERVER_DETECTION: "none" }),
   ).toEqual([
