@@ -146,3 +146,14 @@ test.concurrent("who hangs up while it is connected for is not connected for any
   await delay(1_500);
   expect(cloudSql.open()).toBe(0);
 });
+
+test.concurrent("who hangs up before there is a certificate is not connected for once there is one", async (context) => {
+  const { cloudSql, start } = await instance.world(context);
+  cloudSql.admin.failing = 1e6;
+  const { url, get } = await start();
+  const gone = Array.from({ length: 8 }, () => fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(300) }));
+  for (const call of await Promise.allSettled(gone)) expect(call.status).toBe("rejected");
+  cloudSql.admin.failing = 0;
+  expect((await get("/health/ready")).status).toBe(200);
+  expect(cloudSql.knocks()).toBe(1);
+});
