@@ -196,6 +196,7 @@ describe("rights", () => {
       urlOf(),
       `set role cloudsqlsuperuser;
        grant cams_operator to "stranger@p.iam";
+       grant cams_system to "stranger@p.iam" with admin true, inherit false, set false;
        grant cams_agent to "cams-agent@p.iam", "stranger@p.iam" with admin option;
        grant cams_migrator to "friend@p.iam", cams_agent`,
     );
@@ -211,6 +212,7 @@ describe("rights", () => {
       "cams_agent=cams_migrator",
       "friend@p.iam=cams_migrator",
       "stranger@p.iam=cams_operator",
+      "stranger@p.iam=cams_system",
     ]);
     expect(granted).toEqual(["cams-agent@p.iam=cams_agent"]);
     expect(await rightsNow()).toEqual(inWords(GRANTS));

@@ -40,17 +40,24 @@ test.concurrent("a process that has used the database ends by itself once closed
   const address = "closing@corp.example";
   const inbox = { aiAgentAddress: address, inboxDestinationType: "PULL_QUEUE" };
   expect((await service.post("/v1/agent-inboxes", inbox)).status).toBe(201);
+  // Of two connectors the first must be gone as well.
+  world.cloudSql.expireAllBut(0);
+  world.cloudSql.cut();
   const waiting = service.post(`/v1/agent-inboxes/${address}/messages/pull`, { waitSeconds: 20 });
   await expect.poll(() => world.cloudSql.open(), SOON).toBeGreaterThanOrEqual(2);
+  expect(world.cloudSql.issued()).toBeGreaterThan(1);
   expect(await service.close()).toEqual([0, ""]);
   expect((await waiting).status).toBe(200);
   await expect.poll(() => world.cloudSql.open(), SOON).toBe(0);
 });
 
-test.concurrent("a process whose certificate never came ends by itself once closed", async (context) => {
+test.concurrent.for([
+  ["never came", 1e6],
+  ["comes too late", 1],
+] as const)("a process whose certificate %s ends by itself once closed", async ([, failing], context) => {
   const { expect } = context;
   const world = await instance.world(context);
-  world.cloudSql.admin.failing = 1e6;
+  world.cloudSql.admin.failing = failing;
   const service = await startChild(world, context);
   await expect.poll(() => world.cloudSql.calls(), SOON).toBeGreaterThan(0);
   expect(await service.close()).toEqual([0, ""]);
