@@ -101,7 +101,8 @@ test("one call of system-migrate makes everything from nothing, and every functi
     expect(await migrator.get(path), path).toMatchObject({ status: 503, body: { code: "schema_outdated" } });
   const { status, body } = await migrator.post("/v1/system/migrate");
   expect(status).toBe(200);
-  expect(body).toMatchObject({ granted: inWords(GRANTS), revoked: [], partitionsMade: expect.any(Number) });
+  expect(body).toMatchObject({ granted: inWords(GRANTS), revoked: [] });
+  expect(body.partitionsMade).toBeGreaterThan(0);
   expect(await pictureNow()).toBe(await readFile("migrations/schema.sql", "utf8"));
   await migrator.close();
 
