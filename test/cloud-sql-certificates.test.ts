@@ -126,10 +126,14 @@ test.concurrent("a database that refuses is not knocked at by each of many that 
   cloudSql.front = "refuses";
   const service = await start(SHORT);
   const all = () => Promise.all(Array.from({ length: 80 }, () => service.get("/health/ready")));
+  const first = service.get("/health/ready");
+  await expect.poll(() => cloudSql.knocks(), SOON).toBeGreaterThan(0);
+  const before = cloudSql.knocks();
   for (const answer of await all()) expectUnavailable(answer);
-  expect(cloudSql.knocks()).toBeGreaterThan(1);
-  // Once each, as they all came before it was known; each for itself would knock four times or more.
-  expect(cloudSql.knocks()).toBeLessThan(160);
+  expectUnavailable(await first);
+  expect(cloudSql.knocks()).toBeGreaterThan(before);
+  // As it was known when they came, not even once each; each for itself would knock four times or more.
+  expect(cloudSql.knocks()).toBeLessThan(80);
   cloudSql.front = "leads";
   await expect.poll(async () => (await service.get("/health/ready")).status, SOON).toBe(200);
   expect((await all()).filter(({ status }) => status !== 200)).toEqual([]);
@@ -145,4 +149,15 @@ test.concurrent("who hangs up while it is connected for is not connected for any
   cloudSql.front = "leads";
   await delay(1_500);
   expect(cloudSql.open()).toBe(0);
+});
+
+test.concurrent("who hangs up before there is a certificate is not connected for once there is one", async (context) => {
+  const { cloudSql, start } = await instance.world(context);
+  cloudSql.admin.failing = 1e6;
+  const { url, get } = await start();
+  const gone = Array.from({ length: 8 }, () => fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(300) }));
+  for (const call of await Promise.allSettled(gone)) expect(call.status).toBe("rejected");
+  cloudSql.admin.failing = 0;
+  expect((await get("/health/ready")).status).toBe(200);
+  expect([cloudSql.issued(), cloudSql.knocks()]).toEqual([1, 1]);
 });

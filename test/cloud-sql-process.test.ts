@@ -47,10 +47,13 @@ test.concurrent("a process that has used the database ends by itself once closed
   await expect.poll(() => world.cloudSql.open(), SOON).toBe(0);
 });
 
-test.concurrent("a process whose certificate never came ends by itself once closed", async (context) => {
+test.concurrent.for([
+  ["never came", 1e6],
+  ["comes too late", 1],
+] as const)("a process whose certificate %s ends by itself once closed", async ([, failing], context) => {
   const { expect } = context;
   const world = await instance.world(context);
-  world.cloudSql.admin.failing = 1e6;
+  world.cloudSql.admin.failing = failing;
   const service = await startChild(world, context);
   await expect.poll(() => world.cloudSql.calls(), SOON).toBeGreaterThan(0);
   expect(await service.close()).toEqual([0, ""]);

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 import pg from "pg";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import { runWithContext } from "../shared/logging/context.ts";
 import type { Answer } from "./support/client.ts";
 import { IAM_USER, SOON, useInstance } from "./support/cloud-sql-service.ts";
 import { run } from "./support/global-setup.ts";
@@ -141,6 +142,14 @@ test.concurrent("a connection that breaks between two statements of a transactio
   expect((await service.get("/health/ready")).status).toBe(200);
 });
 
+test.concurrent("what goes on behind an answer whose time is over is connected for all the same", async (context) => {
+  const { start } = await instance.world(context);
+  const service = await start();
+  const over = { deadline: performance.now() - 1, visit: { aborted: true } };
+  const request = { requestId: "r", functionName: "f", statements: 0, databaseMilliseconds: 0, ...over };
+  await runWithContext(request, () => service.app.repo.system.verifySchema());
+});
+
 test.concurrent("when all connections are in use by others, who comes is refused as overloaded after 5 s", async (context) => {
   const { start } = await instance.world(context);
   const service = await start();
@@ -152,10 +161,14 @@ test.concurrent("when all connections are in use by others, who comes is refused
   expect((await service.post("/v1/agent-health-sweep")).status).toBe(200);
 });
 
-test.concurrent("before there is any connection, more than the pool holds wait for it, and all are answered", async (context) => {
+test.concurrent("when every connection was lost, more than the pool holds wait for new ones, and all are answered", async (context) => {
+  const { expect } = context;
   const { cloudSql, start } = await instance.world(context);
-  cloudSql.front = "hangs";
   const service = await start();
+  expect((await service.get("/health/ready")).status).toBe(200);
+  cloudSql.front = "hangs";
+  cloudSql.cut();
+  await expect.poll(() => cloudSql.open(), SOON).toBe(0);
   const calls = Array.from({ length: 12 }, () => service.get("/health/ready"));
   // Longer than one waits for a pool whose connections others have.
   await delay(6_000);
@@ -168,10 +181,12 @@ test("sessions that the server ends as idle are replaced, and nobody notices", a
   const { cloudSql, start } = await instance.world(context);
   await run(instance.url(), `alter role "${IAM_USER}" set idle_session_timeout = '300ms'`);
   const service = await start();
+  const warning = vi.spyOn(service.app.log, "warning");
   for (let round = 0; round < 3; round++) {
     for (const { status } of await Promise.all(Array.from({ length: 4 }, () => service.get("/health/ready"))))
       expect(status).toBe(200);
     await expect.poll(() => cloudSql.open(), SOON).toBe(0);
   }
+  expect(warning).not.toHaveBeenCalled();
   await run(instance.url(), `alter role "${IAM_USER}" reset idle_session_timeout`);
 });

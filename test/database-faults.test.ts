@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type EmbeddedPostgres, startPostgres } from "../scripts/postgres.ts";
 import { migrate } from "../shared/db/migrate.ts";
 import type { Answer } from "./support/client.ts";
@@ -112,12 +112,15 @@ test("connections terminated or cut under load: no other answer than 202 and 503
   expect(proxy.open()).toBeLessThanOrEqual(POOL + 2);
 });
 
-test("idle connections that the server closes are replaced: the next requests find all well", async () => {
+test("idle connections that the server closes are replaced: the log tells, the next requests find all well", async () => {
+  const warning = vi.spyOn(service.app.log, "warning");
   const calls = () => Array.from({ length: POOL * 2 }, () => service.get("/health/ready"));
   await Promise.all(calls());
   await service.sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'cams'");
   await delay(50);
   for (const { status } of await Promise.all(calls())) expect(status).toBe(200);
+  expect(warning).toHaveBeenCalledWith("idle database connection lost", { error: expect.any(Error) });
+  warning.mockRestore();
 });
 
 test("a connection that breaks between two statements of a transaction fails that request alone", async () => {

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
 import type { Config } from "../config.ts";
 import type { Logger } from "../logging/index.ts";
-import { pauseAfter } from "./patience.ts";
+import { pauseAfter } from "./back-off.ts";
 
 /** The Cloud SQL connector with IAM authentication: TLS with a certificate of an hour that stands for the account. */
 export interface CloudSql {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type pg from "pg";
 import { currentContext } from "../logging/context.ts";
+import { pauseAfter } from "./back-off.ts";
 import type { CloudSql } from "./cloud-sql.ts";
 import { isPoolExhausted, isUnreachable, poolExhausted, Unreachable } from "./errors.ts";
 import type { Pool } from "./pool.ts";
@@ -10,18 +11,12 @@ const MARGIN_MS = 500;
 /** For work that no request waits for; and for the one attempt of who is not patient. */
 const BACKGROUND_MS = 10_000;
 const ONCE_MS = 5_000;
-const MAX_PAUSE_MS = 2_000;
 /** Who comes so soon after a failed attempt does not begin with another one. */
 const RECENTLY_MS = 1_000;
 /** After the first failure the connector renews its certificate by itself. */
 const RENEW_AFTER = 3;
 /** Failures of the network, as before direct VPC is there: a new certificate does not help. */
 const NETWORK = /ECONNREFUSED|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|timeout/;
-
-/** Milliseconds to wait after so many failures in a row: twice as long each time, half of it by chance. */
-export function pauseAfter(failures: number): number {
-  return Math.min(MAX_PAUSE_MS, 25 * 2 ** failures) * (0.5 + Math.random() / 2);
-}
 
 /** Connects with patience: a failed attempt is repeated with back-off, within the deadline of the request it is for. */
 export interface Patience {
@@ -44,30 +39,36 @@ interface Wish<T> {
 
 /** Patience with Cloud SQL, whose first connection over direct VPC can take a minute. */
 export function patienceWith({ ready, renew }: Pick<CloudSql, "ready" | "renew">): Patience {
-  /** How connecting failed last, for whomever; nothing since it succeeded. */
-  let failed: { at: number; error: unknown } | undefined;
+  /** When connecting failed last, for whomever; and how, which is forgotten as soon as it succeeds. */
   let failedAt = Number.NEGATIVE_INFINITY;
+  let failure: unknown;
 
   /** 80 requests that wait are no reason to knock 80 times: what another has just tried in vain was tried for all. */
   function hasFailed(since: number): boolean {
-    return failed !== undefined && failed.at >= since;
+    return failure !== undefined && failedAt >= since;
   }
 
   /** One attempt; undefined when it failed in a way that may pass. */
   async function once<T>(wish: Wish<T>, since: number, milliseconds: number, last: unknown): Promise<T | undefined> {
     if (hasFailed(since) && !wish.isThere()) return undefined;
     const begin = performance.now();
+    const awaited = isAwaited();
+    // Who has gone while a certificate was brought is not connected for.
+    const attempt = () => {
+      if (awaited && !isAwaited()) throw new Unreachable(last);
+      return wish.attempt();
+    };
     // Who waited behind others' vain attempts has not been kept waiting by what others do with their connections.
     const isFull = () => wish.isFull() && failedAt < begin;
     const outOfTime = () => (isFull() ? poolExhausted() : new Unreachable(last));
     try {
-      const connected = await within(milliseconds, ready().then(wish.attempt), wish.late, outOfTime);
-      failed = undefined;
+      const connected = await within(milliseconds, ready().then(attempt), wish.late, outOfTime);
+      failure = undefined;
       return connected;
     } catch (error) {
       if (isFinal(error, isFull())) throw error;
       failedAt = performance.now();
-      failed = { at: failedAt, error };
+      failure = error;
       return undefined;
     }
   }
@@ -79,7 +80,7 @@ export function patienceWith({ ready, renew }: Pick<CloudSql, "ready" | "renew">
     for (let failures = 1; ; failures++) {
       const connected = await once(wish, since, end - performance.now(), last);
       if (connected !== undefined) return connected;
-      last = failed?.error ?? last;
+      last = failure ?? last;
       const pause = pauseAfter(failures);
       if (!wish.patient || performance.now() + pause >= end) throw new Unreachable(last);
       if (failures >= RENEW_AFTER && !isOfNetwork(last)) renew();

@@ -133,6 +133,15 @@ test.each<[string, Answer, string]>([
   expect(seen).toHaveLength(1);
 });
 
+test("credentials that IAM does not take are final", async () => {
+  refusals = [{ status: 401, message: "Invalid" }];
+  const { url, seen } = await startFunction(migrated);
+  expect(await migrate(url)).toEqual([
+    `Error no ID token of ${account}: the Google credentials are not taken: run: gcloud auth application-default login (Invalid)`,
+  ]);
+  expect(seen).toEqual([]);
+});
+
 test("what does not pass ends with the patience, in one line that says why", async () => {
   const { url } = await startFunction([403, "<html>"]);
   const lines = await migrate(url, 0.1);

@@ -138,10 +138,13 @@ describe("a statement", () => {
   });
 });
 
-test.each(["EPIPE", "ECONNRESET", "57P01", "08006"])("%s is no defect of ours but a database that is away", (code) => {
-  const problem = toProblem(Object.assign(new Error("write"), { code }), {});
-  expect(problem).toMatchObject({ code: "database_unavailable", retryAfterSeconds: 1 });
-});
+test.each(["EPIPE", "ECONNRESET", "57P01", "25006", "53300", "08006"])(
+  "%s is no defect of ours but a database that is away",
+  (code) => {
+    const problem = toProblem(Object.assign(new Error("write"), { code }), {});
+    expect(problem).toMatchObject({ code: "database_unavailable", retryAfterSeconds: 1 });
+  },
+);
 
 describe("a transaction", () => {
   test("is run again as a whole after a serialization failure", async () => {
