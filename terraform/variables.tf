@@ -62,29 +62,30 @@ variable "functions_dir" {
 }
 
 variable "limits" {
-  description = "Other limits than those an endpoint declares, by its name (\"cams\" with deployment = \"single\")."
-  type = map(object({
-    max_instances = optional(number)
-    min_instances = optional(number)
-    memory_mb     = optional(number)
-    pool_size     = optional(number)
-    concurrency   = optional(number)
-  }))
+  description = "Other limits than those an endpoint declares, by its name (\"cams\" with deployment = \"single\"): max_instances, min_instances, memory_mb, pool_size, concurrency."
+  # Not an object: of that Terraform would drop a misspelt name without a word.
+  type    = map(map(number))
   default = {}
   validation {
-    condition     = alltrue([for name in keys(var.limits) : name == "cams" || contains(keys(jsondecode(file("${path.module}/functions.json"))), name)])
-    error_message = "limits names functions that do not exist; the names are those of functions.json, and \"cams\"."
+    condition = alltrue([for name in keys(var.limits) : contains(
+      var.deployment == "single" ? ["cams", "system-migrate"] : keys(jsondecode(file("${path.module}/functions.json"))), name
+    )])
+    error_message = "limits names functions that are not deployed: with deployment = \"functions\" the names are those of functions.json, with \"single\" cams and system-migrate."
+  }
+  validation {
+    condition     = length(setsubtract(flatten([for limit in values(var.limits) : keys(limit)]), ["max_instances", "min_instances", "memory_mb", "pool_size", "concurrency"])) == 0
+    error_message = "limits are max_instances, min_instances, memory_mb, pool_size and concurrency."
   }
   validation {
     condition = alltrue(flatten([for limit in values(var.limits) : [
-      coalesce(limit.max_instances, 1) >= 1,
-      coalesce(limit.min_instances, 0) >= 0,
-      limit.max_instances == null || coalesce(limit.min_instances, 0) <= coalesce(limit.max_instances, 1),
+      lookup(limit, "max_instances", 1) >= 1,
+      lookup(limit, "min_instances", 0) >= 0,
+      lookup(limit, "min_instances", 0) <= lookup(limit, "max_instances", 1000),
       # One processor, which is what functions have, takes no more.
-      coalesce(limit.memory_mb, 128) >= 128 && coalesce(limit.memory_mb, 128) <= 4096,
-      coalesce(limit.pool_size, 1) >= 1 && coalesce(limit.pool_size, 1) <= 100,
-      coalesce(limit.concurrency, 1) >= 1 && coalesce(limit.concurrency, 1) <= 1000,
-      [for value in values(limit) : value == null || try(floor(value) == value, false)],
+      lookup(limit, "memory_mb", 128) >= 128 && lookup(limit, "memory_mb", 128) <= 4096,
+      lookup(limit, "pool_size", 1) >= 1 && lookup(limit, "pool_size", 1) <= 100,
+      lookup(limit, "concurrency", 1) >= 1 && lookup(limit, "concurrency", 1) <= 1000,
+      [for value in values(limit) : floor(value) == value],
     ]]))
     error_message = "limits are whole numbers: max_instances at least 1, min_instances at most max_instances, memory_mb 128 to 4096, pool_size 1 to 100, concurrency 1 to 1000."
   }

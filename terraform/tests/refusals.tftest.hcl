@@ -27,7 +27,6 @@ run "wrong_values" {
     region                = "europe-west1-b"
     prefix                = "Cams"
     deployment            = "both"
-    limits                = { messages-sned = { max_instances = 2 } }
     retention_days        = 0
     deliver_seconds       = 61
     rate_limit_per_minute = -1
@@ -48,7 +47,7 @@ run "wrong_values" {
     billing_account       = "my-account"
   }
   expect_failures = [
-    var.project, var.region, var.prefix, var.deployment, var.limits, var.retention_days, var.deliver_seconds,
+    var.project, var.region, var.prefix, var.deployment, var.retention_days, var.deliver_seconds,
     var.rate_limit_per_minute, var.secrets_key_version, var.admins, var.auth_audiences, var.deployers, var.migrate_ingress, var.database_version, var.database_tier,
     var.database_instance, var.max_connections, var.backup_retention_days, var.maintenance_day, var.maintenance_hour, var.subnet_cidr,
     var.alert_emails, var.billing_account,
@@ -120,7 +119,7 @@ run "a_front_for_a_single_function" {
   variables {
     deployment = "single"
     front      = "gateway"
-    limits     = { messages-send = { min_instances = 3, max_instances = 2 } }
+    limits     = { messages-send = { max_instances = 2 } }
   }
   expect_failures = [var.front, var.limits]
 }
@@ -162,4 +161,28 @@ run "a_front_that_nobody_may_pass" {
     front = "none"
   }
   expect_failures = [check.first_administrator]
+}
+
+run "a_limit_that_is_misspelt" {
+  command = plan
+  variables {
+    limits = { messages-pull = { max_instance = 5 } }
+  }
+  expect_failures = [var.limits]
+}
+
+run "a_function_that_is_misspelt" {
+  command = plan
+  variables {
+    limits = { messages-sned = { max_instances = 2 } }
+  }
+  expect_failures = [var.limits]
+}
+
+run "more_instances_always_than_ever" {
+  command = plan
+  variables {
+    limits = { messages-send = { min_instances = 3, max_instances = 2 } }
+  }
+  expect_failures = [var.limits]
 }

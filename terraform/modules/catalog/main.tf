@@ -39,7 +39,7 @@ locals {
   }
 
   declared = { for name, s in merge(local.each_its_own, local.single) : name => s if var.deployment == "single" ? contains(keys(local.single), name) : name != "cams" }
-  services = { for name, s in local.declared : name => merge(s, { for limit, value in try(var.limits[name], {}) : limit => value if value != null }) }
+  services = { for name, s in local.declared : name => merge(s, lookup(var.limits, name, {})) }
 
   with_database = { for name, s in local.services : name => s if length(s.database_roles) > 0 }
 

@@ -47,15 +47,9 @@ variable "deployment" {
 }
 
 variable "limits" {
-  description = "Other limits than the declared ones, by service; null where the declared one stays."
-  type = map(object({
-    max_instances = optional(number)
-    min_instances = optional(number)
-    memory_mb     = optional(number)
-    pool_size     = optional(number)
-    concurrency   = optional(number)
-  }))
-  default = {}
+  description = "Other limits than the declared ones, by service and name of the limit."
+  type        = map(map(number))
+  default     = {}
 }
 
 variable "schedules" {
