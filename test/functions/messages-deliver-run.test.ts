@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createDatabase } from "../support/database.ts";
+import { run } from "../support/global-setup.ts";
 import { startReceiver } from "../support/receiver.ts";
 import { type Service, startService } from "../support/service.ts";
 import { startFront } from "../support/tcp-front.ts";
@@ -109,6 +110,22 @@ describe("a run", () => {
     await expect(call).rejects.toThrow();
     await expect.poll(async () => (await messageOf(messageId)).status, { timeout: 3_000 }).toBe("DELIVERED");
   });
+});
+
+test("a service that ends waits for a run whose caller is gone: what hangs is given back, not left leased", async () => {
+  const database = await createDatabase();
+  onTestFinished(() => database.drop());
+  const { service, webhook, sendTo, close } = await start("30", database.url);
+  const { url, received } = await startReceiver(() => {});
+  const messageId = await sendTo((await webhook(url)).aiAgentAddress);
+  const caller = new AbortController();
+  const call = fetch(`${service.url}/v1/messages/deliver`, { method: "POST", signal: caller.signal });
+  await expect.poll(() => received.length).toBe(1);
+  caller.abort();
+  await expect(call).rejects.toThrow();
+  await close();
+  const { rows } = await run(database.url, "select message_id, lease_token from cams.messages");
+  expect(rows).toEqual([{ message_id: messageId, lease_token: null }]);
 });
 
 describe("while somebody holds the row of a message that was answered", () => {

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Webhook } from "standardwebhooks";
 import { expect, onTestFinished, test } from "vitest";
+import { secrets } from "../../shared/services/secrets.ts";
 import { createDatabase } from "../support/database.ts";
 import { startReceiver } from "../support/receiver.ts";
 import { startService } from "../support/service.ts";
@@ -24,8 +25,8 @@ test("a SECRETS_KEY is replaced without anybody's rotating: what is sealed with 
   const start = await startOver();
   const { url, received } = await startReceiver();
   const before = await start(old);
-  const secrets = [];
-  for (let n = 0; n < 3; n++) secrets.push((await before.webhook(url, { aiAgentAddress: `a${n}` })).secret);
+  const made = [];
+  for (let n = 0; n < 3; n++) made.push((await before.webhook(url, { aiAgentAddress: `a${n}` })).secret);
   const rotated = (await before.rotate("a0")).body.secret;
 
   const between = await start(`${fresh},${old}`);
@@ -37,9 +38,17 @@ test("a SECRETS_KEY is replaced without anybody's rotating: what is sealed with 
   for (const address of ["a0", "a1", "a2"]) await after.sendTo(address);
   expect(await after.deliver()).toEqual({ delivered: 3, failed: 0, deadLettered: 0 });
   for (const { event, text, headers } of received) {
-    const verifying = event.subject === "a0" ? [secrets[0], rotated] : [secrets[Number(event.subject.slice(1))]];
+    const verifying = event.subject === "a0" ? [made[0], rotated] : [made[Number(event.subject.slice(1))]];
     for (const secret of verifying) new Webhook(secret).verify(text, headers);
   }
+});
+
+test("what time does not suffice for is left to the next run, and said", async () => {
+  const start = await startOver();
+  const { app } = (await start(old)).service;
+  const { service } = secrets.open(app as unknown as Parameters<typeof secrets.open>[0]);
+  expect(await service.reseal(() => false)).toEqual({ secretsResealed: 0, secretsUnreadable: 0, complete: false });
+  expect(await service.reseal(() => true)).toMatchObject({ complete: true });
 });
 
 test("secrets that no key opens are counted and left as they are", async () => {
