@@ -4,7 +4,6 @@ import { callsThrough } from "../scripts/build/calls.ts";
 import type { Answered, Ask } from "../scripts/build/run.ts";
 import type { Bench, Context, Row } from "./support/bench.ts";
 import { type Bundled, buildBundled } from "./support/bundled.ts";
-import { startFunction } from "./support/function.ts";
 import { addressOf, fillInboxes } from "./support/rows.ts";
 import { type Case, type Contender, measure } from "./support/turns.ts";
 
@@ -50,7 +49,7 @@ export const coldStart: Bench = {
       return caseOf(name, { name, turn }, hello);
     });
     const sources = ASKED.map((asked) =>
-      caseOf(`${asked.target}, unbundled`, fromSources(context, asked, database.url), hello),
+      caseOf(`${asked.target}, unbundled`, fromSources(bundled, asked, database.url), hello),
     );
     const rounds = context.quick ? 1 : 5;
     const rows = await measure([...cases, ...sources, caseOf("framework hello", hello)], rounds, context.progress);
@@ -81,15 +80,8 @@ async function prepareThrough(context: Context, database: Awaited<ReturnType<Con
   return callsThrough(ask, owner);
 }
 
-function fromSources(context: Context, asked: (typeof ASKED)[number], databaseUrl: string): Contender {
-  return {
-    name: asked.target,
-    async turn() {
-      const source = "functions/main.ts";
-      const { milliseconds, peakBytes } = await startFunction(context, { source, ...asked, databaseUrl });
-      return { value: milliseconds, ...(peakBytes && { extra: { "peak RSS MB": peakBytes / 2 ** 20 } }) };
-    },
-  };
+function fromSources(bundled: Bundled, { target, ...asked }: (typeof ASKED)[number], databaseUrl: string): Contender {
+  return { name: target, turn: () => bundled.startFromSources(target, asked, databaseUrl) };
 }
 
 /** Adds what is downloaded and what of it a start evaluates. */

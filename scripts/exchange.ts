@@ -81,7 +81,10 @@ function parsed(content: string): unknown {
   }
 }
 
-/** Whether it can be called; `localhost:8080` can be parsed too, as a URL of the scheme `localhost`. */
-export function isWebUrl(url: string | undefined): url is string {
-  return /^https?:\/\//i.test(url ?? "") && URL.canParse(url ?? "");
+/**
+ * A URL to which paths are added, without a slash at its end; undefined when it cannot be called. `localhost:8080` can be
+ * parsed too, as a URL of the scheme `localhost`.
+ */
+export function baseOf(url = ""): string | undefined {
+  return /^https?:\/\//i.test(url) && URL.canParse(url) ? url.replace(/\/$/, "") : undefined;
 }

@@ -5,7 +5,7 @@
 // Terraform runs it on every apply that changes migrations or database users.
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { type Exchanged, exchange, isWebUrl, problemOf } from "./exchange.ts";
+import { baseOf, type Exchanged, exchange, problemOf } from "./exchange.ts";
 import { idToken, TokenError } from "./id-token.ts";
 
 const USAGE =
@@ -123,7 +123,7 @@ function optionsOf(args: string[]): Options {
     options: { url: text, account: text, audience: text, "patience-seconds": { ...text, default: "300" } },
   });
   const patienceSeconds = Number(values["patience-seconds"]);
-  if (!values.account || !isWebUrl(values.url) || !(patienceSeconds >= 0)) throw new Error(USAGE);
-  const url = (values.url as string).replace(/\/$/, "");
+  const url = baseOf(values.url);
+  if (!values.account || !url || !(patienceSeconds >= 0)) throw new Error(USAGE);
   return { url, account: values.account, audience: values.audience ?? url, patienceSeconds };
 }

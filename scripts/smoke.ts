@@ -4,7 +4,7 @@
 //
 // One line for each check; ends with 1 when one failed. It registers an inbox smoke-….@example and deletes it again.
 import { parseArgs } from "node:util";
-import { isWebUrl } from "./exchange.ts";
+import { baseOf } from "./exchange.ts";
 import { idToken } from "./id-token.ts";
 import { createClient, principalOf } from "./smoke/client.ts";
 import { runChecks } from "./smoke/run.ts";
@@ -50,12 +50,11 @@ async function smoke(args: string[]): Promise<boolean> {
     return true;
   }
   const [waitSeconds, patienceSeconds] = [Number(values["wait-seconds"]), Number(values["patience-seconds"])];
+  const url = baseOf(values.url);
   // Thirty seconds is the longest that a pull may ask for.
-  if (!isWebUrl(values.url) || !(waitSeconds >= 1 && waitSeconds <= 30) || !(patienceSeconds >= 0))
-    throw new Error(USAGE);
+  if (!url || !(waitSeconds >= 1 && waitSeconds <= 30) || !(patienceSeconds >= 0)) throw new Error(USAGE);
 
   const { account, project, region, job } = values;
-  const url = (values.url as string).replace(/\/$/, "");
   const audience = values.audience ?? url;
   const key = values.key ?? process.env.CAMS_KEY;
   const token = account ? await idToken({ account, audience }) : (values.token ?? process.env.CAMS_TOKEN);

@@ -1,15 +1,13 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import pg from "pg";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { describeSchema } from "../scripts/describe-schema.ts";
-import { type EmbeddedPostgres, startPostgres } from "../scripts/postgres.ts";
 import type { Grant } from "../shared/db/grants.ts";
 import { migrate, SchemaError } from "../shared/db/migrate.ts";
 import { DATABASE_ROLES } from "../shared/rules/access.ts";
 import { databaseUrl, run } from "./support/global-setup.ts";
 import { makerFor } from "./support/make.ts";
+import { usePostgres } from "./support/postgres.ts";
 import { startService } from "./support/service.ts";
 
 const MIGRATOR = "cams-migrator@p.iam";
@@ -19,17 +17,8 @@ const GRANTS = USERS.map((user) => ({ user, role: user.replace(/-(\w+)@.*/, "_$1
 const inWords = (grants: readonly Grant[]) => grants.map(({ user, role }) => `${user}=${role}`).toSorted();
 const DATABASE_GRANTS = inWords(GRANTS).join(",");
 
-// A server of its own, as Cloud SQL gives it: whoever is connected, nobody is a superuser.
-let folder: string;
-let server: EmbeddedPostgres;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "cams-bootstrap-"));
-  server = await startPostgres({ dataDir: folder });
-});
-afterAll(async () => {
-  await server?.stop("immediate");
-  await rm(folder, { recursive: true, force: true });
-});
+// As Cloud SQL gives it: whoever is connected, nobody is a superuser.
+const server = usePostgres();
 
 let databases: string[] = [];
 beforeEach(async () => {

@@ -1,16 +1,15 @@
 import { globSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { readFile } from "node:fs/promises";
+import { basename } from "node:path";
 import { runner } from "node-pg-migrate";
 import pg from "pg";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { describeSchema } from "../scripts/describe-schema.ts";
-import { type EmbeddedPostgres, startPostgres } from "../scripts/postgres.ts";
 import { migrate, SchemaError } from "../shared/db/migrate.ts";
 import { DATABASE_ROLES } from "../shared/rules/access.ts";
 import { databaseUrl, run } from "./support/global-setup.ts";
 import { makerFor } from "./support/make.ts";
+import { usePostgres } from "./support/postgres.ts";
 import { startService } from "./support/service.ts";
 
 /** What came with the roles, and after them. */
@@ -19,17 +18,7 @@ const SINCE = globSync("migrations/[0-9]*.sql")
   .filter((name) => name > "0009")
   .toSorted();
 
-// A server of its own: roles belong to the whole server.
-let folder: string;
-let server: EmbeddedPostgres;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "cams-roles-"));
-  server = await startPostgres({ dataDir: folder });
-});
-afterAll(async () => {
-  await server?.stop("immediate");
-  await rm(folder, { recursive: true, force: true });
-});
+const server = usePostgres();
 
 let databases: string[] = [];
 beforeEach(async () => {

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { buildFunctions, functionNames, type Manifest } from "../../scripts/build/build.ts";
-import { bundleLibraries } from "../../scripts/build/bundle.ts";
-import { type Answered, type Ask, installFramework, startBuilt } from "../../scripts/build/run.ts";
+import { bundleLibraries, ROOT } from "../../scripts/build/bundle.ts";
+import { type Ask, installFramework, type Running, startBuilt, startFunction } from "../../scripts/build/run.ts";
 import { type Context, LOG_LEVEL } from "./bench.ts";
 import type { Turn } from "./turns.ts";
 
@@ -16,8 +16,34 @@ export interface Bundled {
   manifest: Manifest;
   /** Starts one, `hello` too, has it answer, and ends it. */
   start(name: string, what: Ask, databaseUrl?: string): Promise<Turn>;
+  /** The same of a function as its sources are: unbundled. */
+  startFromSources(name: string, what: Ask, databaseUrl: string): Promise<Turn>;
   /** Loads one package, bundled alone, in a process of its own. */
   load(library: string): Promise<Turn>;
+}
+
+function environment(databaseUrl: string | undefined): Record<string, string> {
+  return {
+    NODE_ENV: "production",
+    AUTH_MODE: "none",
+    LOG_LEVEL,
+    DELIVER_SECONDS: "0",
+    ALLOW_INSECURE_DESTINATIONS: "true",
+    SECRETS_KEY: Buffer.alloc(32).toString("base64"),
+    ...(databaseUrl && { DATABASE_URL: databaseUrl }),
+  };
+}
+
+async function firstAnswerOf(running: Running, name: string, what: Ask): Promise<Turn> {
+  try {
+    const { status, body } = await running.ask(what);
+    if (status >= 300) throw new Error(`${name} answers ${status}: ${JSON.stringify(body)}`);
+    const peak = running.peakBytes();
+    const extra = peak === undefined ? {} : { extra: { "peak RSS MB": peak / 2 ** 20 } };
+    return { value: running.firstAnswerMs() ?? Number.NaN, ...extra };
+  } finally {
+    running.kill();
+  }
 }
 
 /** Builds functions and, beside them, a hello of the framework alone; and packages, each alone. */
@@ -38,28 +64,16 @@ export async function buildBundled(
   for (const [n, { code }] of made.entries()) writeFileSync(join(folder, `${n}.cjs`), code);
 
   let started = 0;
+  const nextSocket = () => join(folder, `${++started}.sock`);
   return {
     manifest,
-    async start(name, what, databaseUrl) {
-      started += 1;
-      const running = startBuilt(folder, name, join(folder, `${started}.sock`), {
-        NODE_ENV: "production",
-        AUTH_MODE: "none",
-        LOG_LEVEL,
-        DELIVER_SECONDS: "0",
-        ALLOW_INSECURE_DESTINATIONS: "true",
-        SECRETS_KEY: Buffer.alloc(32).toString("base64"),
-        ...(databaseUrl && { DATABASE_URL: databaseUrl }),
-      });
-      try {
-        const { status, body }: Answered = await running.ask(what);
-        if (status >= 300) throw new Error(`${name} answers ${status}: ${JSON.stringify(body)}`);
-        const peak = running.peakBytes();
-        const extra = peak === undefined ? {} : { extra: { "peak RSS MB": peak / 2 ** 20 } };
-        return { value: running.firstAnswerMs() ?? Number.NaN, ...extra };
-      } finally {
-        running.kill();
-      }
+    start: (name, what, databaseUrl) =>
+      firstAnswerOf(startBuilt(folder, name, nextSocket(), environment(databaseUrl)), name, what),
+    startFromSources(name, what, databaseUrl) {
+      const env = environment(databaseUrl);
+      const source = "functions/main.ts";
+      const socketPath = nextSocket();
+      return firstAnswerOf(startFunction({ installed: ROOT, cwd: ROOT, name, source, socketPath, env }), name, what);
     },
     async load(library) {
       const script =

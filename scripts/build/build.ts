@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { endpoints } from "../../functions/index.ts";
+import checksums from "../../migrations/checksums.json" with { type: "json" };
 import { type Bundle, bundle, ROOT } from "./bundle.ts";
 import { licences, lockFile, packageJson, packageOf, project } from "./package.ts";
 import { createPacker } from "./zip.ts";
@@ -20,8 +21,6 @@ export interface Built {
   manifest: Manifest;
   bundles: ReadonlyMap<string, Bundle>;
 }
-
-const MIGRATION = /^\d{4}_\w+\.sql$/;
 
 /** What our code reads from disk at run time, by the module that reads it. */
 const READ: Record<string, { imports: Record<string, string>; files: () => [path: string, from: string][] }> = {
@@ -57,7 +56,8 @@ const endpointsOf = (name: string) =>
  */
 export async function buildFunctions(folder: string, names = functionNames): Promise<Built> {
   const unknown = names.filter((name) => !functionNames.includes(name));
-  if (unknown.length > 0) throw new Error(`no such function: ${unknown.join(", ")}`);
+  if (unknown.length > 0)
+    throw new Error(`no such function: ${unknown.join(", ")}. There are: ${functionNames.join(", ")}`);
   const bundles = await bundle(Object.fromEntries(names.map((name) => [name, endpointsOf(name)])));
   const pack = createPacker();
   rmSync(folder, { recursive: true, force: true });
@@ -93,8 +93,7 @@ function filesOf(name: string, { files, inputs, libraries }: Bundle): Map<string
 }
 
 function migrations(): string[] {
-  const files = readdirSync(join(ROOT, "migrations")).filter((file) => MIGRATION.test(file));
-  return files.toSorted().map((file) => `migrations/${file}`);
+  return Object.keys(checksums).map((name) => `migrations/${name}.sql`);
 }
 
 function migrationsHash(): string {

@@ -22,9 +22,9 @@ const folder = flags.out ?? join(ROOT, "dist");
 
 const start = performance.now();
 const names = [...new Set([...positionals, ...(flags.check ? needed : [])])];
-const unknown = positionals.filter((name) => !functionNames.includes(name));
-if (unknown.length > 0) fail(`no such function: ${unknown.join(", ")}. There are: ${functionNames.join(", ")}`);
-const built = await buildFunctions(folder, positionals.length > 0 ? names.toSorted() : undefined);
+const built = await buildFunctions(folder, positionals.length > 0 ? names.toSorted() : undefined).catch(
+  (error: Error) => fail(error.message),
+);
 console.log(tableOf(built));
 if (built.bundles.size < functionNames.length)
   console.log("\nThere is nothing else in the folder now: to deploy, build all (npm run build).");

@@ -24,7 +24,7 @@ export interface Answered {
   body: any;
 }
 
-/** A built function at work under the framework's command line. */
+/** A function at work under the framework's command line. */
 export interface Running {
   ask(what: Ask): Promise<Answered>;
   /** Milliseconds from the start of the process to the first answer; undefined before it. */
@@ -48,14 +48,35 @@ export async function installFramework(folder: string, name: string): Promise<vo
 
 /** Starts a built function, in its folder under one with what it needs, on a Unix socket at `socketPath`. */
 export function startBuilt(folder: string, name: string, socketPath: string, env: Record<string, string>): Running {
+  return startFunction({ installed: folder, cwd: join(folder, "functions", name), name, socketPath, env });
+}
+
+interface Start {
+  /** The folder in which the framework is installed. */
+  installed: string;
+  cwd: string;
+  name: string;
+  /** The file that registers it, seen from `cwd`; by default what its package.json says. */
+  source?: string;
+  socketPath: string;
+  env: Record<string, string>;
+}
+
+/** Starts a function as the platform does, but for the Unix socket: without authentication it refuses the network. */
+export function startFunction({ installed, cwd, name, source, socketPath, env }: Start): Running {
   const { PATH = "" } = process.env;
   const start = performance.now();
   let firstAnswer: number | undefined;
   let errors = "";
   const child = spawn(
     process.execPath,
-    [join(folder, "node_modules/.bin/functions-framework"), `--target=${name}`, `--port=${socketPath}`],
-    { cwd: join(folder, "functions", name), env: { PATH, ...env }, stdio: ["ignore", "ignore", "pipe"] },
+    [
+      join(installed, "node_modules/.bin/functions-framework"),
+      `--target=${name}`,
+      `--port=${socketPath}`,
+      ...(source ? [`--source=${source}`] : []),
+    ],
+    { cwd, env: { PATH, ...env }, stdio: ["ignore", "ignore", "pipe"] },
   );
   child.stderr.on("data", (data) => {
     errors += data;

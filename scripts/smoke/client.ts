@@ -1,4 +1,5 @@
 import { decodeJwt } from "jose/jwt/decode";
+import { GOOGLE_SPELLINGS, subjectOf } from "../../shared/auth/identity.ts";
 import { type Exchanged, exchange } from "../exchange.ts";
 
 /** How long a check waits for an answer: a new instance with its first connection may take a minute. */
@@ -48,6 +49,5 @@ export function createClient(url: string, { key, token }: Credentials): Client {
 /** The id that a token's caller has at CAMS (docs/authentication.md). */
 export function principalOf(token: string): string {
   const { iss = "", sub, email } = decodeJwt<{ email?: string }>(token);
-  if (/^(https:\/\/)?accounts\.google\.com$/.test(iss) && email) return email.toLowerCase();
-  return `${iss.replace(/^https?:\/\//, "")}|${sub}`;
+  return GOOGLE_SPELLINGS.includes(iss) && email ? email.toLowerCase() : subjectOf(iss, sub);
 }

@@ -1,4 +1,5 @@
 import type { Endpoint } from "./endpoint.ts";
+import { pathsOf } from "./openapi.ts";
 
 /** What comes in pieces: the API Gateway passes an answer on only when it is whole. */
 const STREAM = /^text\/event-stream\b/;
@@ -15,19 +16,13 @@ function isBehindGateway({ role, contentType }: Endpoint): boolean {
  */
 export function gatewayOf(endpoints: readonly Endpoint[], version: string) {
   const behind = endpoints.filter(isBehindGateway);
-  const paths: Record<string, Record<string, object>> = {};
-  for (const endpoint of behind) {
-    const operations = paths[endpoint.path] ?? {};
-    paths[endpoint.path] = operations;
-    operations[endpoint.method.toLowerCase()] = operationOf(endpoint);
-  }
   return {
     openapi: "3.0.4",
     info: { title: "CAMS", version },
     "x-google-api-management": {
       backends: Object.fromEntries(behind.map((endpoint) => [endpoint.name, backendOf(endpoint)])),
     },
-    paths,
+    paths: pathsOf(behind, operationOf),
   };
 }
 

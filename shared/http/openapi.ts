@@ -39,12 +39,6 @@ export function problemsOf(endpoint: Endpoint): ProblemCode[] {
 
 /** This API as an OpenAPI 3.1 document; `rooms` says what each is for. */
 export function openapiOf(endpoints: readonly Endpoint[], version: string, rooms: Record<string, string> = {}) {
-  const paths: Record<string, Record<string, ZodOpenApiOperationObject>> = {};
-  for (const endpoint of endpoints) {
-    const path = paths[endpoint.path] ?? {};
-    paths[endpoint.path] = path;
-    path[endpoint.method.toLowerCase()] = operationOf(endpoint);
-  }
   return createDocument({
     openapi: "3.1.1",
     info: {
@@ -68,8 +62,19 @@ export function openapiOf(endpoints: readonly Endpoint[], version: string, rooms
       },
     },
     tags: Object.entries(rooms).map(([name, description]) => ({ name, description })),
-    paths,
+    paths: pathsOf(endpoints, operationOf),
   });
+}
+
+/** What an OpenAPI document has under `paths`: for each path, by method, what `operation` makes of the endpoint. */
+export function pathsOf<T>(endpoints: readonly Endpoint[], operation: (endpoint: Endpoint) => T) {
+  const paths: Record<string, Record<string, T>> = {};
+  for (const endpoint of endpoints) {
+    const path = paths[endpoint.path] ?? {};
+    paths[endpoint.path] = path;
+    path[endpoint.method.toLowerCase()] = operation(endpoint);
+  }
+  return paths;
 }
 
 /** The room of an endpoint: the part of its name before the first dash. */

@@ -40,9 +40,8 @@ const GONE: Answer = { status: 499, headers: {}, body: undefined };
 export function serve(endpoints: readonly Endpoint[], serving: Serving): RequestHandler {
   const { services, traffic } = serving;
   const route = createRouter(endpoints);
-  const servicesOf = new Map(
-    endpoints.map((endpoint) => [endpoint, { ...services, ...serving.needed(endpoint) } as Call["services"]]),
-  );
+  const opened = new Map(endpoints.map((endpoint) => [endpoint, { ...services, ...serving.needed(endpoint) }]));
+  const servicesOf = (endpoint: Endpoint) => opened.get(endpoint) as Call["services"];
   let loaded: Promise<void> | undefined;
 
   return async (req, res) => {
@@ -119,7 +118,7 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
     const parsed = parseRequest(endpoint, match, search, body);
     const address = addressOf(parsed.params) ?? addressOf(parsed.body);
     if (context && address) context.address = address;
-    await endpoint.check?.({ body: parsed.body as undefined, services: servicesOf.get(endpoint) as Call["services"] });
+    await endpoint.check?.({ body: parsed.body as undefined, services: servicesOf(endpoint) });
     const answer = (repo: Repository) => call(endpoint, req, parsed, caller, repo, visit);
     const key = endpoint.idempotent && idempotencyKeyOf(req.headers["idempotency-key"]);
     return key === undefined ? answer(own) : once(own, { endpoint, key, caller, hash: hashOf(req, body) }, answer);
@@ -141,7 +140,7 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
       repo,
       ifMatch: ifMatchOf(req.headers["if-match"]),
       traceparent: traceparentOf(currentContext()?.trace),
-      services: servicesOf.get(endpoint) as Call["services"],
+      services: servicesOf(endpoint),
       get signal() {
         return visit.signal;
       },

@@ -109,10 +109,29 @@ run "an_unknown_role" {
     source = "./modules/catalog"
   }
   variables {
-    functions = {
-      things-get     = { method = "GET", path = "/v1/things", role = "anybody", account = "agent", database_role = "cams_owner", rights = ["everything"], memory_mb = 256, timeout_seconds = 60, concurrency = 80, max_instances = 4, pool_size = 2, listens = false }
-      system-migrate = { method = "POST", path = "/v1/system/migrate", role = "system", account = "migrator", database_role = "cams_migrator", rights = [], memory_mb = 256, timeout_seconds = 600, concurrency = 1, max_instances = 1, pool_size = 1, listens = false }
-    }
+    functions = merge(var.functions, { things-get = merge(var.functions.things-get, { role = "anybody" }) })
+  }
+  expect_failures = [var.functions]
+}
+
+run "an_unknown_database_role" {
+  command = plan
+  module {
+    source = "./modules/catalog"
+  }
+  variables {
+    functions = merge(var.functions, { things-get = merge(var.functions.things-get, { database_role = "cams_owner" }) })
+  }
+  expect_failures = [var.functions]
+}
+
+run "an_unknown_right" {
+  command = plan
+  module {
+    source = "./modules/catalog"
+  }
+  variables {
+    functions = merge(var.functions, { things-get = merge(var.functions.things-get, { rights = ["everything"] }) })
   }
   expect_failures = [var.functions]
 }
@@ -123,10 +142,7 @@ run "a_second_migrator" {
     source = "./modules/catalog"
   }
   variables {
-    functions = {
-      things-get     = { method = "GET", path = "/v1/things", role = "agent", account = "migrator", database_role = "cams_migrator", rights = [], memory_mb = 256, timeout_seconds = 60, concurrency = 80, max_instances = 4, pool_size = 2, listens = false }
-      system-migrate = { method = "POST", path = "/v1/system/migrate", role = "system", account = "migrator", database_role = "cams_migrator", rights = [], memory_mb = 256, timeout_seconds = 600, concurrency = 1, max_instances = 1, pool_size = 1, listens = false }
-    }
+    functions = merge(var.functions, { things-get = merge(var.functions.things-get, { account = "migrator", database_role = "cams_migrator" }) })
   }
   expect_failures = [var.functions]
 }
@@ -137,10 +153,7 @@ run "a_schedule_of_what_is_not_system" {
     source = "./modules/catalog"
   }
   variables {
-    functions = {
-      things-get     = { method = "GET", path = "/v1/things", role = "agent", account = "agent", database_role = "cams_agent", rights = [], memory_mb = 256, timeout_seconds = 60, concurrency = 80, max_instances = 4, pool_size = 2, listens = false, schedule = "* * * * *" }
-      system-migrate = { method = "POST", path = "/v1/system/migrate", role = "system", account = "migrator", database_role = "cams_migrator", rights = [], memory_mb = 256, timeout_seconds = 600, concurrency = 1, max_instances = 1, pool_size = 1, listens = false }
-    }
+    functions = merge(var.functions, { things-get = merge(var.functions.things-get, { schedule = "* * * * *" }) })
   }
   expect_failures = [var.functions]
 }
@@ -151,9 +164,7 @@ run "nothing_that_migrates" {
     source = "./modules/catalog"
   }
   variables {
-    functions = {
-      things-get = { method = "GET", path = "/v1/things", role = "agent", account = "agent", database_role = "cams_agent", rights = [], memory_mb = 256, timeout_seconds = 60, concurrency = 80, max_instances = 4, pool_size = 2, listens = false }
-    }
+    functions = { for name, f in var.functions : name => f if name != "system-migrate" }
   }
   expect_failures = [var.functions]
 }
@@ -164,11 +175,7 @@ run "two_database_roles_for_one_account" {
     source = "./modules/catalog"
   }
   variables {
-    functions = {
-      things-get     = { method = "GET", path = "/v1/things", role = "agent", account = "agent", database_role = "cams_agent", rights = [], memory_mb = 256, timeout_seconds = 60, concurrency = 80, max_instances = 4, pool_size = 2, listens = false }
-      things-list    = { method = "GET", path = "/v1/things/all", role = "operator", account = "agent", database_role = "cams_operator", rights = [], memory_mb = 256, timeout_seconds = 60, concurrency = 80, max_instances = 4, pool_size = 2, listens = false }
-      system-migrate = { method = "POST", path = "/v1/system/migrate", role = "system", account = "migrator", database_role = "cams_migrator", rights = [], memory_mb = 256, timeout_seconds = 600, concurrency = 1, max_instances = 1, pool_size = 1, listens = false }
-    }
+    functions = merge(var.functions, { things-list = merge(var.functions.things-get, { role = "operator", database_role = "cams_operator" }) })
   }
   expect_failures = [output.accounts]
 }
@@ -179,10 +186,7 @@ run "names_too_long" {
     source = "./modules/catalog"
   }
   variables {
-    functions = {
-      an-endpoint-whose-name-says-all-that-it-is-for = { method = "GET", path = "/v1/things", role = "agent", account = "an-account-for-one-thing-only", database_role = "cams_agent", rights = [], memory_mb = 256, timeout_seconds = 60, concurrency = 80, max_instances = 4, pool_size = 2, listens = false }
-      system-migrate                                 = { method = "POST", path = "/v1/system/migrate", role = "system", account = "migrator", database_role = "cams_migrator", rights = [], memory_mb = 256, timeout_seconds = 600, concurrency = 1, max_instances = 1, pool_size = 1, listens = false }
-    }
+    functions = merge(var.functions, { an-endpoint-whose-name-says-all-that-it-is-for = merge(var.functions.things-get, { account = "an-account-for-one-thing-only" }) })
   }
   expect_failures = [output.names, output.accounts]
 }
@@ -193,11 +197,8 @@ run "a_database_user_too_long_for_postgresql" {
     source = "./modules/catalog"
   }
   variables {
-    project = "a-project-with-thirty-letters-"
-    functions = {
-      things-get     = { method = "GET", path = "/v1/things", role = "agent", account = "an-account-for-one-thing", database_role = "cams_agent", rights = [], memory_mb = 256, timeout_seconds = 60, concurrency = 80, max_instances = 4, pool_size = 2, listens = false }
-      system-migrate = { method = "POST", path = "/v1/system/migrate", role = "system", account = "migrator", database_role = "cams_migrator", rights = [], memory_mb = 256, timeout_seconds = 600, concurrency = 1, max_instances = 1, pool_size = 1, listens = false }
-    }
+    project   = "a-project-with-thirty-letters-"
+    functions = merge(var.functions, { things-get = merge(var.functions.things-get, { account = "an-account-for-one-thing" }) })
   }
   expect_failures = [output.database_users]
 }

@@ -2,12 +2,7 @@
 # they are given: what a plan takes and the service refuses would take every function down.
 
 mock_provider "google" {
-  mock_data "google_project" {
-    defaults = { number = "123456789012" }
-  }
-  mock_data "google_client_openid_userinfo" {
-    defaults = { email = "someone@example.com" }
-  }
+  source = "./tests/mocks"
 }
 mock_provider "google-beta" {}
 

@@ -1,12 +1,7 @@
 # The default: a function for each endpoint, behind the API Gateway.
 
 mock_provider "google" {
-  mock_data "google_project" {
-    defaults = { number = "123456789012" }
-  }
-  mock_data "google_client_openid_userinfo" {
-    defaults = { email = "someone@example.com" }
-  }
+  source = "./tests/mocks"
 }
 mock_provider "google-beta" {}
 

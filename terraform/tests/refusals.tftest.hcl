@@ -1,12 +1,7 @@
 # What a plan refuses: every variable with every kind of wrong value, one kind a run, and sums that do not fit.
 
 mock_provider "google" {
-  mock_data "google_project" {
-    defaults = { number = "123456789012" }
-  }
-  mock_data "google_client_openid_userinfo" {
-    defaults = { email = "someone@example.com" }
-  }
+  source = "./tests/mocks"
 }
 mock_provider "google-beta" {}
 

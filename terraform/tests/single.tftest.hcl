@@ -1,12 +1,7 @@
 # One function for all endpoints, and system-migrate.
 
 mock_provider "google" {
-  mock_data "google_project" {
-    defaults = { number = "123456789012" }
-  }
-  mock_data "google_client_openid_userinfo" {
-    defaults = { email = "someone@example.com" }
-  }
+  source = "./tests/mocks"
 }
 mock_provider "google-beta" {}
 

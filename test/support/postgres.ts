@@ -1,0 +1,24 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll } from "vitest";
+import { type EmbeddedPostgres, startPostgres } from "../../scripts/postgres.ts";
+
+/** A PostgreSQL of this file's own, for what belongs to a whole server, as roles do. */
+export function usePostgres(): Pick<EmbeddedPostgres, "url"> {
+  let folder: string;
+  let server: EmbeddedPostgres;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "cams-server-"));
+    server = await startPostgres({ dataDir: folder });
+  });
+  afterAll(async () => {
+    await server?.stop("immediate");
+    await rm(folder, { recursive: true, force: true });
+  });
+  return {
+    get url() {
+      return server.url;
+    },
+  };
+}
