@@ -122,6 +122,84 @@ CREATE CONSTRAINT TRIGGER audit_log_moves_head AFTER INSERT ON cams.audit_log DE
 CREATE TRIGGER audit_log_not_truncated BEFORE TRUNCATE ON cams.audit_log FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 grant select on cams.audit_log to cams_operator;
 
+create table cams.definition_versions (
+  definition_id text not null,
+  version text not null,
+  version_order text not null generated always as (version_order(version)) stored,
+  kind text not null generated always as ((document ->> 'kind'::text)) stored,
+  document jsonb not null,
+  content_hash text not null,
+  status text not null,
+  source text not null,
+  member_lock jsonb,
+  created_at timestamp(3) with time zone not null,
+  created_by text not null,
+  published_at timestamp(3) with time zone,
+  published_by text,
+  deprecated_at timestamp(3) with time zone,
+  deprecated_by text,
+  words tsvector not null generated always as (definition_words(document)) stored,
+  constraint definition_versions_status_key UNIQUE (definition_id, version, status),
+  constraint definition_versions_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
+  constraint definition_versions_key PRIMARY KEY (definition_id, version),
+  constraint definition_versions_definition FOREIGN KEY (definition_id, kind) REFERENCES definitions(definition_id, kind),
+  constraint definition_versions_deprecated CHECK ((((status = 'DEPRECATED'::text) = (deprecated_at IS NOT NULL)) AND ((status = 'DEPRECATED'::text) = (deprecated_by IS NOT NULL)))),
+  constraint definition_versions_document CHECK ((((document #>> '{metadata,id}'::text[]) = definition_id) AND ((document #>> '{metadata,version}'::text[]) = version))),
+  constraint definition_versions_hash CHECK ((content_hash ~ '^[0-9a-f]{64}$'::text)),
+  constraint definition_versions_lock CHECK ((((status <> 'DRAFT'::text) AND (kind = 'Team'::text)) = (member_lock IS NOT NULL))),
+  constraint definition_versions_published CHECK ((((status = 'DRAFT'::text) = (published_at IS NULL)) AND ((status = 'DRAFT'::text) = (published_by IS NULL)))),
+  constraint definition_versions_source CHECK ((source = ANY (ARRAY['api'::text, 'yaml'::text, 'loader'::text]))),
+  constraint definition_versions_status CHECK ((status = ANY (ARRAY['DRAFT'::text, 'PUBLISHED'::text, 'DEPRECATED'::text])))
+);
+CREATE INDEX definition_versions_lock ON cams.definition_versions USING gin (member_lock jsonb_path_ops) WHERE (member_lock IS NOT NULL);
+CREATE INDEX definition_versions_ordered ON cams.definition_versions USING btree (definition_id, version_order);
+CREATE INDEX definition_versions_tags ON cams.definition_versions USING gin (((document #> '{metadata,tags}'::text[])));
+CREATE INDEX definition_versions_words ON cams.definition_versions USING gin (words);
+CREATE CONSTRAINT TRIGGER definition_versions_audit AFTER INSERT OR DELETE OR UPDATE ON cams.definition_versions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_version_change();
+CREATE TRIGGER definition_versions_kept BEFORE DELETE OR UPDATE ON cams.definition_versions FOR EACH ROW EXECUTE FUNCTION keep_published();
+CREATE TRIGGER definition_versions_not_truncated BEFORE TRUNCATE ON cams.definition_versions FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+grant select on cams.definition_versions to cams_agent;
+grant select, insert, update, delete on cams.definition_versions to cams_operator;
+
+create table cams.definitions (
+  definition_id text not null,
+  kind text not null,
+  owner_team text,
+  current_version text,
+  current_source text,
+  current_status text generated always as (
+CASE
+    WHEN (current_version IS NOT NULL) THEN 'PUBLISHED'::text
+    ELSE NULL::text
+END) stored,
+  highest_version text not null,
+  retired_at timestamp(3) with time zone,
+  created_at timestamp(3) with time zone not null,
+  created_by text not null,
+  updated_at timestamp(3) with time zone not null,
+  updated_by text not null,
+  revision integer not null default 1,
+  constraint definitions_kind_key UNIQUE (definition_id, kind),
+  constraint definitions_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
+  constraint definitions_audit_decisions TRIGGER DEFERRABLE INITIALLY DEFERRED,
+  constraint definitions_key PRIMARY KEY (definition_id),
+  constraint definitions_current FOREIGN KEY (definition_id, current_version, current_status) REFERENCES definition_versions(definition_id, version, status) DEFERRABLE INITIALLY DEFERRED,
+  constraint definitions_highest FOREIGN KEY (definition_id, highest_version) REFERENCES definition_versions(definition_id, version) DEFERRABLE INITIALLY DEFERRED,
+  constraint definitions_current_has_source CHECK (((current_version IS NULL) = (current_source IS NULL))),
+  constraint definitions_id CHECK ((definition_id ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text)),
+  constraint definitions_kind CHECK ((kind = ANY (ARRAY['Agent'::text, 'Team'::text]))),
+  constraint definitions_retired_has_no_current CHECK (((retired_at IS NULL) OR (current_version IS NULL))),
+  constraint definitions_source CHECK ((current_source = ANY (ARRAY['api'::text, 'yaml'::text, 'loader'::text])))
+);
+CREATE INDEX definitions_newest ON cams.definitions USING btree (created_at, definition_id);
+CREATE INDEX definitions_owner_team ON cams.definitions USING btree (owner_team, created_at, definition_id);
+CREATE CONSTRAINT TRIGGER definitions_audit AFTER INSERT OR DELETE ON cams.definitions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_change('definition', 'definition_id', 'owner_team', '{current_status}');
+CREATE CONSTRAINT TRIGGER definitions_audit_decisions AFTER UPDATE ON cams.definitions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((((((old.definition_id IS DISTINCT FROM new.definition_id) OR (old.kind IS DISTINCT FROM new.kind)) OR (old.owner_team IS DISTINCT FROM new.owner_team)) OR (old.current_version IS DISTINCT FROM new.current_version)) OR (old.retired_at IS DISTINCT FROM new.retired_at))) EXECUTE FUNCTION record_change('definition', 'definition_id', 'owner_team', '{current_status}');
+CREATE TRIGGER definitions_continue_revision BEFORE INSERT ON cams.definitions FOR EACH ROW EXECUTE FUNCTION continue_revision('definition', 'definition_id');
+CREATE TRIGGER definitions_not_truncated BEFORE TRUNCATE ON cams.definitions FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+grant select on cams.definitions to cams_agent;
+grant select, insert, update, delete on cams.definitions to cams_operator;
+
 create table cams.health_transitions (
   transition_id bigint not null generated always as identity,
   ai_agent_address text not null,
@@ -290,6 +368,34 @@ grant select on cams.principals to cams_agent;
 grant select, insert, update, delete on cams.principals to cams_operator;
 grant select on cams.principals to cams_system;
 
+create table cams.subscriptions (
+  subscription_id uuid not null default uuid7(now()),
+  event_type text not null,
+  filters jsonb,
+  priority smallint not null,
+  ai_agent_address text,
+  definition_id text,
+  from_version text,
+  owner_team text,
+  created_at timestamp(3) with time zone not null,
+  created_by text not null,
+  revision integer not null default 1,
+  constraint subscriptions_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
+  constraint subscriptions_key PRIMARY KEY (subscription_id),
+  constraint subscriptions_definition FOREIGN KEY (definition_id) REFERENCES definitions(definition_id) ON DELETE CASCADE,
+  constraint subscriptions_inbox FOREIGN KEY (ai_agent_address) REFERENCES agent_inboxes(ai_agent_address) ON DELETE CASCADE,
+  constraint subscriptions_version FOREIGN KEY (definition_id, from_version) REFERENCES definition_versions(definition_id, version),
+  constraint subscriptions_priority CHECK (((priority >= 1) AND (priority <= 4))),
+  constraint subscriptions_target CHECK ((num_nonnulls(ai_agent_address, definition_id) = 1)),
+  constraint subscriptions_trigger CHECK (((from_version IS NULL) OR (definition_id IS NOT NULL)))
+);
+CREATE INDEX subscriptions_definition ON cams.subscriptions USING btree (definition_id) WHERE (definition_id IS NOT NULL);
+CREATE INDEX subscriptions_event_type ON cams.subscriptions USING btree (event_type);
+CREATE INDEX subscriptions_inbox ON cams.subscriptions USING btree (ai_agent_address) WHERE (ai_agent_address IS NOT NULL);
+CREATE CONSTRAINT TRIGGER subscriptions_audit AFTER INSERT OR DELETE OR UPDATE ON cams.subscriptions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_change('subscription', 'subscription_id', 'owner_team', '{}');
+CREATE TRIGGER subscriptions_not_truncated BEFORE TRUNCATE ON cams.subscriptions FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+grant select, insert, delete on cams.subscriptions to cams_operator;
+
 create table cams.webhook_secrets (
   ai_agent_address text not null,
   secret bytea not null,
@@ -393,6 +499,19 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION cams.definition_words(document jsonb)
+ RETURNS tsvector
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+AS $function$
+  select to_tsvector('simple', regexp_replace(
+    coalesce(document #>> '{metadata,id}', '') || ' ' || coalesce(document #>> '{metadata,name}', '') || ' '
+      || coalesce(document #>> '{metadata,role}', '') || ' ' || coalesce(document #>> '{metadata,description}', '') || ' '
+      || coalesce(document #>> '{metadata,tags}', ''),
+    '[-._/@:"]+', ' ', 'g'))
+$function$;
+grant execute on function cams.definition_words(document jsonb) to cams_operator;
+
 CREATE OR REPLACE FUNCTION cams.drop_message_partition(name text, kept_days integer)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -437,6 +556,30 @@ begin
     where m.recipient_address = new.recipient_address and m.ordering_key = new.ordering_key
   );
   return new;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION cams.keep_published()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if old.status = 'DRAFT' then
+    return case when tg_op = 'DELETE' then old else new end;
+  end if;
+  if tg_op = 'UPDATE' and (new.status = old.status or (old.status, new.status) = ('PUBLISHED', 'DEPRECATED'))
+    and (new.definition_id, new.version, new.document, new.content_hash, new.source, new.member_lock, new.created_at,
+      new.created_by, new.published_at, new.published_by)
+    is not distinct from (old.definition_id, old.version, old.document, old.content_hash, old.source, old.member_lock,
+      old.created_at, old.created_by, old.published_at, old.published_by)
+    and (old.deprecated_at is null
+      or (new.deprecated_at, new.deprecated_by) is not distinct from (old.deprecated_at, old.deprecated_by)) then
+    return new;
+  end if;
+  raise exception 'version % of % was published: it never changes', old.version, old.definition_id
+    using errcode = 'check_violation', schema = 'cams', table = 'definition_versions',
+      constraint = 'definition_versions_immutable';
 end
 $function$;
 
@@ -574,6 +717,35 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION cams.record_version_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+declare
+  hidden constant text[] := '{words,version_order,kind}';
+  before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) - hidden end;
+  after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) - hidden end;
+  id text := coalesce(after, before) ->> 'definition_id';
+begin
+  perform cams.add_audit_entry(jsonb_build_object(
+    'action', case
+      when tg_op = 'DELETE' then 'deleted'
+      when before ->> 'status' is distinct from after ->> 'status' and after ->> 'status' <> 'DRAFT'
+        then lower(after ->> 'status')
+      when tg_op = 'INSERT' then 'created'
+      else 'updated'
+    end,
+    'resourceType', 'definition_version', 'resourceId', id,
+    'ownerTeam', (select d.owner_team from cams.definitions d where d.definition_id = id),
+    'before', before, 'after', after));
+  return null;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION cams.refuse_truncate()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -611,6 +783,7 @@ AS $function$
       52, 1), 53, 1), 'hex')::uuid
 $function$;
 grant execute on function cams.uuid7(at timestamp with time zone) to cams_agent;
+grant execute on function cams.uuid7(at timestamp with time zone) to cams_operator;
 
 CREATE OR REPLACE FUNCTION cams.uuid7_time(id uuid)
  RETURNS timestamp with time zone
@@ -620,4 +793,18 @@ AS $function$
   select to_timestamp(('x0000' || translate(left(id::text, 13), '-', ''))::bit(64)::bigint / 1000.0)
 $function$;
 grant execute on function cams.uuid7_time(id uuid) to cams_agent;
+
+CREATE OR REPLACE FUNCTION cams.version_order(version text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+AS $function$
+  select string_agg(lpad(part, 15, '0'), '' order by place) || coalesce((
+      select string_agg(case when id ~ '^\d+$' then '0' || lpad(id, 15, '0') else '1' || id end || ' ', '' order by n)
+      from string_to_table(substring(version from '-(.*)$'), '.') with ordinality p (id, n)
+    ), '~')
+  from string_to_table(split_part(version, '-', 1), '.') with ordinality c (part, place)
+$function$;
+grant execute on function cams.version_order(version text) to cams_agent;
+grant execute on function cams.version_order(version text) to cams_operator;
 
