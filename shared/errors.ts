@@ -8,6 +8,8 @@ export const problems = {
   inbox_not_found: { status: 404, title: "No inbox is registered at this address" },
   principal_not_found: { status: 404, title: "There is no such principal" },
   key_not_found: { status: 404, title: "The principal has no such key" },
+  definition_not_found: { status: 404, title: "There is no such definition" },
+  version_not_found: { status: 404, title: "The definition has no such version" },
   message_not_found: { status: 404, title: "There is no such message" },
   method_not_allowed: { status: 405, title: "This path does not take this method" },
   inbox_exists: { status: 409, title: "The address is taken" },
@@ -16,6 +18,14 @@ export const problems = {
   inbox_not_pulled: { status: 409, title: "The inbox is not a pull queue" },
   too_many_keys: { status: 409, title: "The principal has as many keys as it may" },
   message_finished: { status: 409, title: "The message has already come to its end" },
+  version_exists: { status: 409, title: "The definition has this version already" },
+  version_immutable: { status: 409, title: "A version that was published never changes" },
+  version_not_published: { status: 409, title: "The version is not published" },
+  version_current: { status: 409, title: "The version is the current one" },
+  member_unresolved: { status: 409, title: "A member of the team has no version that would do" },
+  definition_kind_mismatch: { status: 409, title: "The definition is of another kind" },
+  definition_retired: { status: 409, title: "The definition is retired" },
+  definition_in_use: { status: 409, title: "The definition is a member of a team" },
   message_id_reused: { status: 409, title: "The sender's message id was used for another message" },
   idempotency_key_reused: { status: 409, title: "The idempotency key was used for another request" },
   migration_refused: { status: 409, title: "The schema cannot be brought up to date like this" },
@@ -108,4 +118,15 @@ export function principalNotFound(id: string): Problem {
 /** The refusal of an address at which nothing is registered. */
 export function inboxNotFound(address: string): Problem {
   return new Problem("inbox_not_found", `No inbox is registered at ${address}.`);
+}
+
+/** The refusal of a definition that was never made. */
+export function definitionNotFound(id: string): Problem {
+  return new Problem("definition_not_found", `There is no definition ${id}.`);
+}
+
+/** The refusal of a version that a definition does not have; without one, none is current. */
+export function versionNotFound(id: string, version: string | undefined): Problem {
+  const detail = version ? `${id} has no version ${version}.` : `${id} has no current version: name one.`;
+  return new Problem("version_not_found", detail);
 }

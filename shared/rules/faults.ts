@@ -1,6 +1,8 @@
 import type * as z from "zod";
 import type { Fault } from "../errors.ts";
-import { pointer } from "./json.ts";
+
+/** Most faults that an answer names: a body of 1 MiB has room for 200,000. */
+export const MAX_FAULTS = 100;
 
 const KINDS: Record<string, string> = {
   string: "a string",
@@ -44,4 +46,9 @@ function wordsOf(issue: z.core.$ZodIssue): string {
     default:
       return issue.message;
   }
+}
+
+/** A JSON pointer (RFC 6901). */
+export function pointer(path: readonly PropertyKey[]): string {
+  return path.map((key) => `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1").toWellFormed()}`).join("");
 }

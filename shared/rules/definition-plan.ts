@@ -1,0 +1,240 @@
+import type * as z from "zod";
+import { type Fault, forbidden, Problem } from "../errors.ts";
+import type { DefinitionSource, LockedMember, VersionStatus } from "../schemas/definition.ts";
+import type { DefinitionDocument, DefinitionKind } from "../schemas/definition-document.ts";
+import { type Caller, isUnbound, teamOf } from "./access.ts";
+import { compare, resolve } from "./versions.ts";
+
+type Document = z.output<typeof DefinitionDocument>;
+type Status = z.output<typeof VersionStatus>;
+type Source = z.output<typeof DefinitionSource>;
+
+/** A document that is to be a version. */
+export interface Incoming {
+  document: Document;
+  contentHash: string;
+}
+
+/** A definition as it is, with all its versions. */
+export interface Known {
+  id: string;
+  kind: z.output<typeof DefinitionKind>;
+  ownerTeam?: string | undefined;
+  retired: boolean;
+  currentVersion?: string | undefined;
+  currentSource?: Source | undefined;
+  versions: { version: string; status: Status; contentHash: string }[];
+}
+
+/** How documents are taken in. */
+export interface Manner {
+  source: Source;
+  publish: boolean;
+  /** When what is published becomes current: whatever is current, if it is higher, or not at all. */
+  activate: "always" | "ifHigher" | "never";
+  /** Whether a retired definition may live again. */
+  revives: boolean;
+}
+
+/** What becomes of one document. */
+export interface Outcome {
+  action: "created" | "replaced" | "published" | "unchanged" | "conflict";
+  status?: Status;
+  current?: boolean;
+  lock?: z.output<typeof LockedMember>[];
+  problem?: Problem;
+  warnings: Fault[];
+}
+
+/** What becomes of a definition. */
+export interface Settled {
+  kind: z.output<typeof DefinitionKind>;
+  ownerTeam: string | undefined;
+  current: string | undefined;
+  currentSource: Source | undefined;
+  versions: Map<string, { status: Status; contentHash: string }>;
+}
+
+/**
+ * Decides what becomes of documents and their definitions, in whatever order they come: a team finds members that come
+ * with it. `known` are the definitions they are versions of or refer to.
+ */
+export function plan(incoming: readonly Incoming[], known: readonly Known[], manner: Manner, caller: Caller) {
+  const retired = new Set(known.filter((one) => one.retired).map(({ id }) => id));
+  const settled = new Map<string, Settled>(
+    known.map(({ currentVersion: current, versions, ...one }) => [
+      one.id,
+      {
+        kind: one.kind,
+        ownerTeam: one.ownerTeam,
+        current,
+        currentSource: one.currentSource,
+        versions: new Map(versions.map(({ version, ...rest }) => [version, rest])),
+      },
+    ]),
+  );
+  const firsts = new Map<string, number>();
+  const outcomes = incoming.map(admit);
+  const toPublish = incoming
+    .map((one, index) => ({ ...one, outcome: outcomes[index] as Outcome }))
+    .filter(({ outcome }) => manner.publish && !["unchanged", "conflict"].includes(outcome.action));
+  for (const { document, outcome } of toPublish) if (document.kind === "Agent") publish(document, outcome);
+  publishTeams(toPublish.filter(({ document }) => document.kind === "Team"));
+  incoming.forEach((one, index) => {
+    finish(one, index, outcomes[index] as Outcome);
+  });
+  return { outcomes, settled };
+
+  function admit({ document, contentHash }: Incoming, index: number): Outcome {
+    const { id, version } = document.metadata;
+    const conflict = (problem: Problem): Outcome => ({ action: "conflict", problem, warnings: [] });
+    const name = `${id} ${version}`;
+    const first = incoming[firsts.get(name) ?? -1];
+    if (first)
+      return first.contentHash === contentHash
+        ? { action: "unchanged", warnings: [] }
+        : conflict(new Problem("version_exists", `${name} comes twice, with different contents.`));
+    firsts.set(name, index);
+    const definition = settled.get(id);
+    const refusal = definition ? refusalOf(document, definition) : refusalOfOwner(document, teamOf(caller));
+    if (refusal) return conflict(refusal);
+    const before = definition?.versions.get(version);
+    const action = before ? actionOn(before, contentHash) : "created";
+    if (action === "conflict") {
+      const detail = `${name} is ${before?.status} with other content: give it another version.`;
+      return conflict(new Problem(before?.status === "DRAFT" ? "version_exists" : "version_immutable", detail));
+    }
+    if (retired.has(id) && action !== "unchanged" && !manner.revives)
+      return conflict(
+        new Problem("definition_retired", `${id} is retired: publish or activate a version of it first.`),
+      );
+    take(document, contentHash, action);
+    return { action, warnings: [] };
+  }
+
+  /** What exists with the same content is left as it is, but for a draft that is to be published. */
+  function actionOn(before: { status: Status; contentHash: string }, contentHash: string): Outcome["action"] {
+    const isOwnDraft = before.status === "DRAFT" && manner.source !== "loader";
+    if (before.contentHash !== contentHash) return isOwnDraft ? "replaced" : "conflict";
+    return isOwnDraft && manner.publish ? "published" : "unchanged";
+  }
+
+  function take({ kind, metadata }: Document, contentHash: string, action: Outcome["action"]): void {
+    const definition = settled.get(metadata.id) ?? {
+      kind,
+      ownerTeam: metadata.ownerTeam ?? caller.team,
+      current: undefined,
+      currentSource: undefined,
+      versions: new Map(),
+    };
+    settled.set(metadata.id, definition);
+    if (action === "unchanged") return;
+    definition.versions.set(metadata.version, { status: "DRAFT", contentHash });
+  }
+
+  function refusalOf(document: Document, { kind, ownerTeam }: Settled): Problem | undefined {
+    const { id } = document.metadata;
+    if (!decidesOver(caller, ownerTeam)) return notYourDefinition(caller, id);
+    if (kind !== document.kind)
+      return new Problem("definition_kind_mismatch", `${id} is of kind ${kind}: give the ${document.kind} another id.`);
+    return refusalOfOwner(document, ownerTeam);
+  }
+
+  function refusalOfOwner({ metadata }: Document, ownerTeam: string | undefined): Problem | undefined {
+    if (metadata.ownerTeam === undefined || metadata.ownerTeam === ownerTeam || isUnbound(caller)) return undefined;
+    return forbidden("Only an administrator gives a definition to another team.");
+  }
+
+  function publish({ metadata: { id, version } }: Document, outcome: Outcome): void {
+    const definition = settled.get(id) as Settled;
+    const place = definition.versions.get(version);
+    if (place) place.status = "PUBLISHED";
+    const { current, currentSource } = definition;
+    const isHigher = current === undefined || compare(version, current) > 0;
+    if (manner.activate === "never" || (manner.activate === "ifHigher" && !isHigher)) return;
+    // What somebody made current stays so, however often a folder is loaded.
+    if (manner.source === "loader" && current !== undefined && currentSource !== "loader")
+      outcome.warnings.push({ pointer: "", message: `${current} stays current, because it was made so by a call` });
+    else Object.assign(definition, { current: version, currentSource: manner.source });
+  }
+
+  /** Again and again, as long as one is published of which another may be a member. */
+  function publishTeams(teams: { document: Document; outcome: Outcome }[]): void {
+    const left: typeof teams = [];
+    for (const team of teams) {
+      const { lock, faults } = lockOf(team.document);
+      if (faults.length === 0) {
+        team.outcome.lock = lock;
+        publish(team.document, team.outcome);
+      } else left.push(team);
+    }
+    if (left.length > 0 && left.length < teams.length) {
+      publishTeams(left);
+      return;
+    }
+    for (const { document, outcome } of left) {
+      const { faults: errors } = lockOf(document);
+      const names = errors.map(({ message }) => message).join("; ");
+      const problem = new Problem("member_unresolved", `${document.metadata.id} is not published: ${names}.`, {
+        errors,
+      });
+      Object.assign(outcome, { action: "conflict", problem });
+    }
+  }
+
+  function lockOf(document: Document) {
+    const lock: z.output<typeof LockedMember>[] = [];
+    const faults: Fault[] = [];
+    if (document.kind === "Team")
+      document.members.forEach(({ id, version: range }, index) => {
+        const version = id === document.metadata.id ? undefined : meant(id, range);
+        if (version === undefined) faults.push({ pointer: `/members/${index}`, message: unresolved(id, range) });
+        else lock.push({ id, version });
+      });
+    return { lock, faults };
+  }
+
+  function meant(id: string, range: string): string | undefined {
+    const definition = settled.get(id);
+    const isLive = definition && (definition.current !== undefined || !retired.has(id));
+    if (!isLive) return undefined;
+    const published = [...definition.versions].filter(([, { status }]) => status === "PUBLISHED");
+    return resolve(range, { versions: published.map(([version]) => version), current: definition.current });
+  }
+
+  function finish({ document, contentHash }: Incoming, index: number, outcome: Outcome): void {
+    const { id, version } = document.metadata;
+    const first = firsts.get(`${id} ${version}`) as number;
+    const original = outcomes[first] as Outcome;
+    // The same document again shares the fate of the first.
+    if (first !== index && outcome.action === "unchanged" && original.action === "conflict")
+      Object.assign(outcome, original);
+    const definition = settled.get(id);
+    const place = definition?.versions.get(version);
+    if (outcome.action === "conflict" || place?.contentHash !== contentHash) return;
+    outcome.status = place.status;
+    outcome.current = definition?.current === version;
+    // An administrator gives it away by naming another team.
+    if (definition && outcome.action !== "unchanged")
+      definition.ownerTeam = document.metadata.ownerTeam ?? definition.ownerTeam;
+    if (document.kind === "Agent")
+      document.subagents.forEach(({ id, version: range }, index) => {
+        if (meant(id, range) === undefined)
+          outcome.warnings.push({ pointer: `/subagents/${index}`, message: unresolved(id, range) });
+      });
+    else if (place.status === "DRAFT") outcome.warnings.push(...lockOf(document).faults);
+  }
+}
+
+const unresolved = (id: string, range: string) =>
+  range === "latest" ? `${id} has no current version` : `${id} has no published version that fits ${range}`;
+
+/** Whether a caller decides over what a team owns. */
+export function decidesOver(caller: Caller, ownerTeam: string | undefined): boolean {
+  return isUnbound(caller) || (ownerTeam !== undefined && teamOf(caller) === ownerTeam);
+}
+
+/** The refusal of a decision over a definition by somebody whose team does not own it. */
+export function notYourDefinition({ principal }: Caller, id: string): Problem {
+  return forbidden(`${principal} does not decide over ${id}: another team owns it.`);
+}
