@@ -4,9 +4,8 @@ import { type Caller, isUnbound, teamOf } from "../rules/access.ts";
 import { readCursor, toPage } from "../rules/cursors.ts";
 import type { AuditEntry, AuditFilter } from "../schemas/audit.ts";
 import { Timestamp } from "../schemas/common.ts";
+import { inWords, type Row } from "./audit-rows.ts";
 import type { Context } from "./index.ts";
-
-type Row = Record<string, unknown>;
 
 const Recorded = z.object({
   sequence: z.int(),
@@ -115,16 +114,4 @@ function toEntry({ entry, ...row }: z.output<typeof Recorded>): z.output<typeof 
   const states = { ...(before && { before: inWords(before) }), ...(after && { after: inWords(after) }) };
   const told = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null));
   return { ...row, ...told, ...states } as z.output<typeof AuditEntry>;
-}
-
-const isTime = (column: string) => /_(at|until|timestamp)$/.test(column);
-
-/** A row in the words of the API: columns without a value are left out. */
-function inWords(row: Row): Row {
-  const named = (column: string) => column.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
-  return Object.fromEntries(
-    Object.entries(row)
-      .filter(([, value]) => value !== null)
-      .map(([column, value]) => [named(column), isTime(column) ? new Date(String(value)).toISOString() : value]),
-  );
 }

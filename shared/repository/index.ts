@@ -4,6 +4,7 @@ import type { Hints } from "../db/hints.ts";
 import type { Sql } from "../db/sql.ts";
 import { type Caller, SYSTEM } from "../rules/access.ts";
 import { audit } from "./audit.ts";
+import { definitions } from "./definitions.ts";
 import { deliveries } from "./deliveries.ts";
 import { health } from "./health.ts";
 import { idempotency } from "./idempotency.ts";
@@ -24,6 +25,7 @@ const nouns = {
   health,
   secrets,
   sweep,
+  definitions,
   principals,
   audit,
   idempotency,
@@ -63,6 +65,7 @@ export const constraints: ConstraintProblems = {
     detail: "does not fit the inbox's destination type",
     pointer: "/inboxName",
   },
+  definition_versions_immutable: { code: "version_immutable", detail: "The version was published: it never changes." },
 };
 
 class Bound {

@@ -10,3 +10,8 @@ export const DELIVERIES = "deliveries";
 export function topicsOf(address: string): string[] {
   return [inboxTopic(address), DELIVERIES];
 }
+
+/** The topic of hints that another version of a definition may be current. */
+export function definitionTopic(id: string): string {
+  return `definition:${id}`;
+}

@@ -1,0 +1,9 @@
+import { definitionDecisions } from "./definition-decisions.ts";
+import { definitionReads } from "./definition-reads.ts";
+import { definitionStore } from "./definition-store.ts";
+import type { Context } from "./index.ts";
+
+/** What agents and teams of agents are, in versions. */
+export function definitions(context: Context) {
+  return { ...definitionReads(context), ...definitionStore(context), ...definitionDecisions(context) };
+}
