@@ -1,5 +1,6 @@
 import type { Endpoint } from "../shared/http/endpoint.ts";
 import { audit } from "./audit/index.ts";
+import { definitions } from "./definitions/index.ts";
 import { health } from "./health/index.ts";
 import { inboxes } from "./inboxes/index.ts";
 import { messages } from "./messages/index.ts";
@@ -7,13 +8,22 @@ import { principals } from "./principals/index.ts";
 import { system } from "./system/index.ts";
 
 /** Every endpoint there is, room by room in reading order. */
-export const endpoints: readonly Endpoint[] = [...inboxes, ...messages, ...health, ...audit, ...principals, ...system];
+export const endpoints: readonly Endpoint[] = [
+  ...inboxes,
+  ...messages,
+  ...health,
+  ...definitions,
+  ...audit,
+  ...principals,
+  ...system,
+];
 
 /** What each room is for. */
 export const rooms: Record<string, string> = {
   inboxes: "Where agents can be reached.",
   messages: "From the sender's hand to their end.",
   health: "Whether agents are alive.",
+  definitions: "What agents and teams of agents are, in versions.",
   audit: "Who decided what, unforgeably.",
   principals: "Who may call, and their keys.",
   system: "The service about itself.",

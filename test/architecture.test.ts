@@ -37,7 +37,7 @@ const arrows: { from: RegExp; project: RegExp; packages: RegExp }[] = [
   {
     from: /^shared\/rules\//,
     project: /^shared\/(rules|schemas)\/|^shared\/errors\.ts$/,
-    packages: /^(zod|node:net)$/,
+    packages: /^(zod|node:(net|util|crypto)|canonicalize|semver\/[\w/-]+\.js|yaml)$/,
   },
   {
     from: /^shared\/delivery\//,

@@ -54,10 +54,14 @@ export interface Call<P = unknown, Q = unknown, B = unknown, N extends Needs = N
   signal: AbortSignal;
   /** Revisions named by `If-Match`; undefined when any will do. */
   ifMatch: readonly number[] | undefined;
+  /** Whether the caller has this revision already (`If-None-Match`). */
+  knows(revision: number): boolean;
   /** The caller's trace, to be stored on what is created. */
   traceparent: string | undefined;
   /** Marks the answer as a repetition of an earlier one (`Idempotent-Replayed`). */
   replayed(): void;
+  /** Names the file that the answer is saved as. */
+  attach(filename: string): void;
   wait: Wait;
   services: Services & Needed<N>;
 }
@@ -78,6 +82,8 @@ interface Definition<P, Q, B, A, N extends Needs> {
   params?: P;
   query?: Q;
   body?: B;
+  /** The body's media type when it is not JSON: it is then given as text. */
+  bodyType?: "application/yaml";
   status: 200 | 201 | 202 | 204;
   /** The answer's shape; none with 204. */
   returns?: z.ZodType<A>;

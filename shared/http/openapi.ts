@@ -104,7 +104,9 @@ function operationOf(endpoint: Endpoint): ZodOpenApiOperationObject {
     "x-role": endpoint.role,
     security: endpoint.role === "public" ? [] : [{ token: [] }, { key: [] }],
     requestParams,
-    ...(body && { requestBody: { required: !accepts(body, {}), content: { "application/json": { schema: body } } } }),
+    ...(body && {
+      requestBody: { required: !accepts(body, {}), content: { [bodyTypeOf(endpoint)]: { schema: body } } },
+    }),
     responses: {
       [status]: {
         description: "Success",
@@ -122,6 +124,10 @@ function operationOf(endpoint: Endpoint): ZodOpenApiOperationObject {
       ...refusals(problemsOf(endpoint)),
     },
   };
+}
+
+function bodyTypeOf({ bodyType, method }: Endpoint): string {
+  return bodyType ?? (method === "PATCH" ? "application/merge-patch+json" : "application/json");
 }
 
 function answerHeaders(endpoint: Endpoint): Record<string, z.ZodType> {

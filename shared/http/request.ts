@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import type * as z from "zod";
 import { type Fault, Problem } from "../errors.ts";
@@ -11,17 +12,26 @@ export const MAX_BODY_BYTES = 1024 * 1024;
 /** Over the limit it is read on, unseen, to this size, so that the sender reaches its end and reads the answer. */
 const MAX_DRAINED_BYTES = 16 * MAX_BODY_BYTES;
 
-/** A body as it came and as it was read. */
+/** A body as it came and as it was read: JSON, or text. */
 export interface Body {
   bytes: Buffer;
   json: unknown;
 }
 
+/** What a body may be sent as. A merge patch has a type of its own (RFC 7396); YAML has had several before RFC 9512, and JSON is YAML. */
+const JSON_TYPES = /^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/i;
+const PATCH_TYPES = /^application\/(merge-patch\+)?json\s*(;\s*charset="?utf-8"?\s*)?$/i;
+const YAML_TYPES = /^(application\/json|(application|text)\/(x-)?yaml)\s*(;\s*charset="?utf-8"?\s*)?$/i;
+
 /**
- * Reads a request's body as JSON; `undefined` when there is none.
+ * Reads a request's body, as JSON or where the endpoint takes it as YAML, which is left as text; `undefined` when there
+ * is none.
  * @throws Problem unsupported_media_type, body_too_large, malformed_json, invalid_request
  */
-export async function readBody(req: IncomingMessage & { rawBody?: Buffer }): Promise<Body | undefined> {
+export async function readBody(
+  req: IncomingMessage & { rawBody?: Buffer },
+  { method, bodyType }: Pick<Endpoint, "method" | "bodyType">,
+): Promise<Body | undefined> {
   const { "content-length": length, "transfer-encoding": chunked, "content-type": type } = req.headers;
   if (chunked === undefined && (length === undefined || length === "0")) return undefined;
   const encoding = req.headers["content-encoding"];
@@ -29,11 +39,21 @@ export async function readBody(req: IncomingMessage & { rawBody?: Buffer }): Pro
   const bytes = req.rawBody ?? (await collect(req, tooLarge));
   if (!bytes || bytes.length > MAX_BODY_BYTES) throw new Problem("body_too_large", "A body may have 1 MiB at most.");
   if (bytes.length === 0) return undefined;
-  if (!/^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/i.test(type ?? ""))
-    throw new Problem("unsupported_media_type", "Send the body with Content-Type: application/json.");
+  const types = bodyType ? YAML_TYPES : method === "PATCH" ? PATCH_TYPES : JSON_TYPES;
+  if (!types.test(type ?? "")) {
+    const wanted = bodyType ?? (method === "PATCH" ? "application/merge-patch+json" : "application/json");
+    throw new Problem("unsupported_media_type", `Send the body with Content-Type: ${wanted}.`);
+  }
   if (encoding !== undefined && encoding !== "identity")
     throw new Problem("unsupported_media_type", "Send the body without Content-Encoding.");
-  return { bytes, json: parseJson(bytes) };
+  return { bytes, json: bodyType ? readText(bytes) : parseJson(bytes) };
+}
+
+function readText(bytes: Buffer): string {
+  if (isUtf8(bytes)) return bytes.toString();
+  throw new Problem("invalid_request", "The body is not UTF-8.", {
+    errors: [{ pointer: "", message: "must be text in UTF-8" }],
+  });
 }
 
 function collect(req: IncomingMessage, tooLarge: boolean): Promise<Buffer | undefined> {
@@ -65,7 +85,8 @@ export function parseRequest(endpoint: Endpoint, match: Match, search: string, b
   };
   const params = parse(endpoint.params, match.params);
   const query = endpoint.query ? parse(endpoint.query, readQuery(search, faults)) : refuseQuery(search, faults);
-  const parsedBody = endpoint.body ? parse(endpoint.body, body?.json ?? (body ? null : {})) : undefined;
+  const nothing = endpoint.bodyType ? "" : {};
+  const parsedBody = endpoint.body ? parse(endpoint.body, body?.json ?? (body ? null : nothing)) : undefined;
   if (!endpoint.body && body && !isEmptyObject(body.json))
     faults.push({ pointer: "", message: "this endpoint takes no body" });
   if (faults.length > 0) {

@@ -114,7 +114,7 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
       if (context) context.principal = principal;
     });
     const own = repo.as(caller);
-    const body = endpoint.method === "GET" ? undefined : await readBody(req);
+    const body = endpoint.method === "GET" ? undefined : await readBody(req, endpoint);
     const parsed = parseRequest(endpoint, match, search, body);
     const address = addressOf(parsed.params) ?? addressOf(parsed.body);
     if (context && address) context.address = address;
@@ -151,6 +151,10 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
         const asked = stillAdmitted(endpoint, req, caller, attempt);
         return traffic.whileWaiting(() => serving.hints.waitFor(topic, seconds, visit.signal, asked));
       },
+      knows: (revision) => knowsRevision(req.headers["if-none-match"], revision),
+      attach(filename) {
+        headers["Content-Disposition"] = `attachment; filename="${filename}"`;
+      },
       replayed() {
         headers["Idempotent-Replayed"] = "true";
       },
@@ -162,8 +166,7 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
     if (Number.isInteger(revision)) headers.ETag = `"${revision}"`;
     if (endpoint.revalidates) {
       headers["Cache-Control"] = "private, no-cache";
-      if (knowsRevision(req.headers["if-none-match"], revision as number))
-        return { status: 304, headers, body: undefined };
+      if (given.knows(revision as number)) return { status: 304, headers, body: undefined };
     }
     return { status: endpoint.status, headers, body };
   }

@@ -139,6 +139,12 @@ export const ImportQuery = z.strictObject({
   }),
 });
 
+/** Text of definitions, in YAML. */
+export const DefinitionsYaml = z
+  .string()
+  .min(1)
+  .meta({ id: "DefinitionsYaml", description: "YAML 1.2: one document, or several separated by `---`." });
+
 /** A fault of a document, with its place in the text. */
 export const DocumentFault = z
   .strictObject({
@@ -150,7 +156,7 @@ export const DocumentFault = z
   .meta({ id: "DocumentFault" });
 
 /** What became of one document of an import. */
-export const Imported = z
+const ImportedItem = z
   .strictObject({
     id: z.string().optional().meta({ description: "As far as the document tells it." }),
     version: z.string().optional(),
@@ -166,7 +172,10 @@ export const Imported = z
     warnings,
   })
   .meta({ id: "ImportedDefinition" });
-export const ImportedAll = z.strictObject({ dryRun: z.boolean(), results: z.array(Imported) }).meta({ id: "Import" });
+export type Imported = z.output<typeof ImportedItem>;
+export const ImportedAll = z
+  .strictObject({ dryRun: z.boolean(), results: z.array(ImportedItem) })
+  .meta({ id: "Import" });
 
 /** One decision about a definition. */
 export const DefinitionChange = z

@@ -36,6 +36,37 @@ export function makerFor(service: Service) {
       return created(`/v1/principals/${encodeURIComponent(principalId)}/keys`, fields, 201);
     },
 
+    /** The document of an agent; what is given of its metadata is merged in. */
+    document({ metadata, ...fields }: Fields = {}) {
+      const id = `agent-${randomUUID().slice(0, 8)}`;
+      const given = metadata as Fields | undefined;
+      return { kind: "Agent", metadata: { id, name: "An agent", version: "1.0.0", ...given }, ...fields } as Fields & {
+        metadata: { id: string; version: string };
+      };
+    },
+
+    /** The document of a team. */
+    team({ metadata, ...fields }: Fields = {}) {
+      const id = `team-${randomUUID().slice(0, 8)}`;
+      const defaults = { kind: "Team", mode: "route", members: [{ id: "nobody" }] };
+      return make.document({
+        metadata: { id, name: "A team", ...(metadata as Fields | undefined) },
+        ...defaults,
+        ...fields,
+      });
+    },
+
+    /** Creates a draft. */
+    async definition(fields: Fields = {}) {
+      return created("/v1/definitions", make.document(fields), 201);
+    },
+
+    /** Creates a version and publishes it. */
+    async published(fields: Fields = {}) {
+      const { id, version } = await make.definition(fields);
+      return created(`/v1/definitions/${id}/versions/${version}/publish`, {}, 200);
+    },
+
     /** Sends a message, to a new inbox unless told otherwise. */
     async message(fields: Fields = {}) {
       const recipientAddress = fields.recipientAddress ?? (await make.inbox()).aiAgentAddress;

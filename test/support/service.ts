@@ -73,7 +73,8 @@ export function useService(
       begin; set local session_replication_role = replica;
       delete from cams.messages; delete from cams.message_archive; delete from cams.message_keys;
       delete from cams.idempotency_keys; delete from cams.health_transitions; delete from cams.webhook_secrets;
-      delete from cams.agent_inboxes; delete from cams.api_keys; delete from cams.principals; delete from cams.audit_log;
+      delete from cams.agent_inboxes; delete from cams.subscriptions; delete from cams.definition_versions;
+      delete from cams.definitions; delete from cams.api_keys; delete from cams.principals; delete from cams.audit_log;
       delete from cams.audit_head; delete from cams.migrations where name like '9999%';
       insert into cams.audit_head (sequence, hash) values (0, decode(repeat('00', 32), 'hex'));
       commit`);

@@ -1,6 +1,7 @@
 import type { Endpoint } from "../../../shared/http/endpoint.ts";
 import { audit } from "./audit.ts";
 import type { EndpointCases, RoomCases } from "./case.ts";
+import { definitions } from "./definitions.ts";
 import { health } from "./health.ts";
 import { inboxes } from "./inboxes.ts";
 import { messages } from "./messages.ts";
@@ -10,7 +11,15 @@ import { system } from "./system.ts";
 export { type Call, type Case, type Kit, kitFor, pathOf, perform } from "./case.ts";
 
 /** How every endpoint is called, by its name. */
-export const cases: RoomCases = { ...inboxes, ...messages, ...health, ...audit, ...principals, ...system };
+export const cases: RoomCases = {
+  ...inboxes,
+  ...messages,
+  ...health,
+  ...definitions,
+  ...audit,
+  ...principals,
+  ...system,
+};
 
 export function casesOf({ name }: Endpoint): EndpointCases {
   const found = cases[name];

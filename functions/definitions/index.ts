@@ -1,0 +1,28 @@
+import { definitionsActivate } from "./activate.ts";
+import { definitionsCreate } from "./create.ts";
+import { definitionsDeleteVersion } from "./delete-version.ts";
+import { definitionsDeprecate } from "./deprecate.ts";
+import { definitionsDiff } from "./diff.ts";
+import { definitionsGet } from "./get.ts";
+import { definitionsHistory } from "./history.ts";
+import { definitionsList } from "./list.ts";
+import { definitionsPatch } from "./patch.ts";
+import { definitionsPublish } from "./publish.ts";
+import { definitionsRetire } from "./retire.ts";
+import { definitionsVersions } from "./versions.ts";
+
+/** What agents and teams of agents are, in versions. */
+export const definitions = [
+  definitionsCreate,
+  definitionsList,
+  definitionsGet,
+  definitionsVersions,
+  definitionsPatch,
+  definitionsPublish,
+  definitionsDeprecate,
+  definitionsActivate,
+  definitionsDiff,
+  definitionsHistory,
+  definitionsDeleteVersion,
+  definitionsRetire,
+];

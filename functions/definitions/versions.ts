@@ -1,0 +1,16 @@
+import { defineEndpoint } from "../../shared/http/endpoint.ts";
+import { DefinitionPath, HistoryQuery, VersionPage } from "../../shared/schemas/definition.ts";
+
+export const definitionsVersions = defineEndpoint({
+  name: "definitions-versions",
+  method: "GET",
+  path: "/v1/definitions/{definitionId}/versions",
+  summary: "List the versions of a definition, the highest first",
+  role: "agent",
+  params: DefinitionPath,
+  query: HistoryQuery,
+  status: 200,
+  returns: VersionPage,
+  errors: ["definition_not_found"],
+  handler: ({ params, query, repo }) => repo.definitions.versions(params.definitionId, query),
+});
