@@ -4,8 +4,6 @@ import { parseExactly } from "../json.ts";
 
 /** Deepest nesting of a body: far below what a JSON parser's stack bears, far above what anybody writes. */
 const MAX_DEPTH = 64;
-/** Most faults that an answer names: a body of 1 MiB has room for 200,000. */
-export const MAX_FAULTS = 100;
 
 /**
  * Reads a body as JSON.
@@ -26,11 +24,6 @@ export function parseJson(bytes: Buffer): unknown {
     throw new Problem("invalid_request", "The body is nested too deeply.", { errors });
   }
   return json;
-}
-
-/** A JSON pointer (RFC 6901). */
-export function pointer(path: readonly PropertyKey[]): string {
-  return path.map((key) => `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1").toWellFormed()}`).join("");
 }
 
 /** Level by level, not by recursion: the depth is the caller's to choose. */

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from "node:http";
 import type * as z from "zod";
 import { type Fault, Problem } from "../errors.ts";
+import { faultsOf, MAX_FAULTS, pointer } from "../rules/faults.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { faultsOf } from "./faults.ts";
-import { MAX_FAULTS, parseJson, pointer } from "./json.ts";
+import { parseJson } from "./json.ts";
 import type { Match } from "./route.ts";
 
 /** Most bytes of a body. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { faultsOf } from "../../../shared/http/faults.ts";
+import { faultsOf } from "../../../shared/rules/faults.ts";
 import { InboxFilter, InboxRegistration, InboxUpdate } from "../../../shared/schemas/inbox.ts";
 import { Ack, MessageToSend, Pull } from "../../../shared/schemas/message.ts";
 

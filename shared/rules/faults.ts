@@ -1,6 +1,8 @@
 import type * as z from "zod";
 import type { Fault } from "../errors.ts";
-import { pointer } from "./json.ts";
+
+/** Most faults that an answer names: a body of 1 MiB has room for 200,000. */
+export const MAX_FAULTS = 100;
 
 const KINDS: Record<string, string> = {
   string: "a string",
@@ -39,9 +41,16 @@ function wordsOf(issue: z.core.$ZodIssue): string {
       return `must ${issue.origin in UNITS ? "have" : "be"} at most ${issue.maximum}${UNITS[issue.origin] ?? ""}`;
     case "invalid_value":
       return `must be ${issue.values.length > 1 ? "one of " : ""}${issue.values.join(", ")}`;
+    case "invalid_union":
+      return "options" in issue ? `must be one of ${(issue.options as string[]).join(", ")}` : issue.message;
     case "invalid_format":
       return `must be ${FORMATS[issue.format] ?? issue.format}`;
     default:
       return issue.message;
   }
+}
+
+/** A JSON pointer (RFC 6901). */
+export function pointer(path: readonly PropertyKey[]): string {
+  return path.map((key) => `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1").toWellFormed()}`).join("");
 }
