@@ -36,8 +36,8 @@ const arrows: { from: RegExp; project: RegExp; packages: RegExp }[] = [
   // Of node:net only what judges addresses: rules connect to nothing.
   {
     from: /^shared\/rules\//,
-    project: /^shared\/(rules|schemas)\/|^shared\/errors\.ts$/,
-    packages: /^(zod|node:(net|util|crypto)|canonicalize|semver\/[\w/-]+\.js|yaml)$/,
+    project: /^shared\/(rules|schemas)\/|^shared\/(errors|json)\.ts$/,
+    packages: /^(zod|node:(net|crypto)|yaml|canonicalize|rfc6902|semver(\/.+)?)$/,
   },
   {
     from: /^shared\/delivery\//,

@@ -3,8 +3,10 @@ import { definitionsCreate } from "./create.ts";
 import { definitionsDeleteVersion } from "./delete-version.ts";
 import { definitionsDeprecate } from "./deprecate.ts";
 import { definitionsDiff } from "./diff.ts";
+import { definitionsExport } from "./export.ts";
 import { definitionsGet } from "./get.ts";
 import { definitionsHistory } from "./history.ts";
+import { definitionsImport } from "./import.ts";
 import { definitionsList } from "./list.ts";
 import { definitionsPatch } from "./patch.ts";
 import { definitionsPublish } from "./publish.ts";
@@ -14,6 +16,7 @@ import { definitionsVersions } from "./versions.ts";
 /** What agents and teams of agents are, in versions. */
 export const definitions = [
   definitionsCreate,
+  definitionsImport,
   definitionsList,
   definitionsGet,
   definitionsVersions,
@@ -22,6 +25,7 @@ export const definitions = [
   definitionsDeprecate,
   definitionsActivate,
   definitionsDiff,
+  definitionsExport,
   definitionsHistory,
   definitionsDeleteVersion,
   definitionsRetire,

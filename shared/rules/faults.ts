@@ -41,6 +41,8 @@ function wordsOf(issue: z.core.$ZodIssue): string {
       return `must ${issue.origin in UNITS ? "have" : "be"} at most ${issue.maximum}${UNITS[issue.origin] ?? ""}`;
     case "invalid_value":
       return `must be ${issue.values.length > 1 ? "one of " : ""}${issue.values.join(", ")}`;
+    case "invalid_union":
+      return "options" in issue ? `must be one of ${(issue.options as string[]).join(", ")}` : issue.message;
     case "invalid_format":
       return `must be ${FORMATS[issue.format] ?? issue.format}`;
     default:

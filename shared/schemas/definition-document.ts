@@ -125,7 +125,7 @@ export const AgentDocument = z
     model: Free.optional(),
     instructions: prose(MAX_DOCUMENT_BYTES).optional(),
     tools: z
-      .array(z.union([text(255), Free]))
+      .array(z.union([text(255), Free], "must be a name of 1 to 255 characters or an object"))
       .max(1000)
       .default([]),
     skills: names.default([]),
@@ -156,11 +156,13 @@ export const TeamDocument = z
 /** What an agent or a team of agents is. */
 export const DefinitionDocument = z
   .discriminatedUnion("kind", [AgentDocument, TeamDocument])
-  .superRefine(checkValues)
+  .superRefine(checkValues, { when: () => true })
   .meta({ id: "DefinitionDocument" });
 
 /** Deepest nesting of a document, as of any body. */
 const MAX_DEPTH = 64;
+/** Most values that are named: a mebibyte has room for 500,000. */
+const MAX_REFUSED = 100;
 
 /**
  * Refuses what cannot be kept as it is, wherever it stands: text that PostgreSQL or UTF-8 has no form for, numbers
@@ -169,12 +171,15 @@ const MAX_DEPTH = 64;
  */
 function checkValues(document: unknown, report: z.core.$RefinementCtx): void {
   let bytes = 0;
+  let refused = 0;
   const visit = (value: unknown, path: PropertyKey[]): void => {
-    if (bytes > MAX_DOCUMENT_BYTES) return;
+    if (bytes > MAX_DOCUMENT_BYTES || refused === MAX_REFUSED) return;
     bytes += typeof value === "string" ? Buffer.byteLength(value) + 3 : 2;
     const message = path.length > MAX_DEPTH ? "must not be nested deeper than 64 levels" : faultOf(value);
-    if (message) report.addIssue({ code: "custom", path, message });
-    else if (Array.isArray(value)) for (const [index, item] of value.entries()) visit(item, [...path, index]);
+    if (message) {
+      refused++;
+      report.addIssue({ code: "custom", path, message });
+    } else if (Array.isArray(value)) for (const [index, item] of value.entries()) visit(item, [...path, index]);
     else if (typeof value === "object" && value !== null)
       for (const [key, child] of Object.entries(value)) {
         visit(key, [...path, key]);

@@ -89,6 +89,14 @@ const strangers: Record<string, (answer: Answer) => void> = {
   "health-report-batch": ({ body }) => {
     for (const { problem } of body.results) expect(["forbidden", "inbox_not_found"]).toContain(problem.code);
   },
+  // What agents are is no secret among those who may call.
+  "definitions-list": ({ body }) => expect(body.items).toHaveLength(1),
+  "definitions-get": ({ body }) => expect(body.ownerTeam).toBe("sales"),
+  "definitions-versions": ({ body }) => expect(body.items).toHaveLength(1),
+  "definitions-diff": ({ body }) => expect(body.patch).toHaveLength(1),
+  "definitions-export": ({ body }) => expect(body).toContain("ownerTeam: sales"),
+  "definitions-history": ({ body }) => expect(body.items).toHaveLength(2),
+  "definitions-import": ({ body }) => expect(body.results[0].problem.code).toBe("forbidden"),
   "audit-list": ({ body }) => expect(body).toEqual({ items: [] }),
   // Counts of the whole, without a name in them.
   "system-metrics": ({ body }) => expect(body).not.toContain("@"),

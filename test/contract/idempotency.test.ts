@@ -23,13 +23,11 @@ const sayingOf =
   });
 
 /** What they create is several things or none, so that no one Location is theirs. */
-const creatingSeveral = ["messages-send-batch"];
+const creatingSeveral = ["definitions-import", "messages-send-batch"];
 
-test("every POST with a Location, and what creates several things, takes a key, and nothing but a POST does", () => {
-  for (const { name, method, location, idempotent } of endpoints)
-    expect(idempotent ?? false, name).toBe(
-      method === "POST" && (location !== undefined || creatingSeveral.includes(name)),
-    );
+test("every call that answers a Location, and what creates several things, takes a key, and nothing else does", () => {
+  for (const { name, location, idempotent } of endpoints)
+    expect(idempotent ?? false, name).toBe(location !== undefined || creatingSeveral.includes(name));
 });
 
 describe.each(creating.map((endpoint) => [endpoint.name, endpoint] as const))("%s", (_, endpoint) => {

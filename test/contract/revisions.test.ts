@@ -12,8 +12,13 @@ const guarded = endpoints.filter(({ errors }) => errors.includes("revision_misma
 
 /** The ETag of what the call is about: what GET says at its path, or at a path above it. */
 async function etagOf(endpoint: Endpoint, call: Call): Promise<string> {
-  for (let path = pathOf(endpoint, call); path !== ""; path = path.slice(0, path.lastIndexOf("/"))) {
-    const etag = (await service.get(path)).headers.get("etag");
+  const version = call.params?.version && `?version=${call.params.version}`;
+  for (
+    let path = pathOf(endpoint, { ...call, query: {} }).replace("?", "");
+    path !== "";
+    path = path.slice(0, path.lastIndexOf("/"))
+  ) {
+    const etag = (await service.get(path + (version ?? ""))).headers.get("etag");
     if (etag) return etag;
   }
   throw new Error(`${endpoint.name}: nothing at its path has an ETag`);

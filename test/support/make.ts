@@ -40,7 +40,11 @@ export function makerFor(service: Service) {
     document({ metadata, ...fields }: Fields = {}) {
       const id = `agent-${randomUUID().slice(0, 8)}`;
       const given = metadata as Fields | undefined;
-      return { kind: "Agent", metadata: { id, name: "An agent", version: "1.0.0", ...given }, ...fields } as Fields & {
+      return {
+        kind: "Agent",
+        metadata: { id, name: "An agent", version: "1.0.0", ownerTeam: "sales", ...given },
+        ...fields,
+      } as Fields & {
         metadata: { id: string; version: string };
       };
     },
