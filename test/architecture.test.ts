@@ -37,7 +37,7 @@ const arrows: { from: RegExp; project: RegExp; packages: RegExp }[] = [
   {
     from: /^shared\/rules\//,
     project: /^shared\/(rules|schemas)\/|^shared\/(errors|json)\.ts$/,
-    packages: /^(zod|node:(net|crypto)|yaml|canonicalize|rfc6902|semver(\/.+)?)$/,
+    packages: /^(zod|node:(net|crypto|util)|yaml|canonicalize|semver\/.+)$/,
   },
   {
     from: /^shared\/delivery\//,

@@ -25,6 +25,10 @@ const retired = async (kit: Kit) => {
   await kit.service.delete(`/v1/definitions/${params.definitionId}`);
   return params;
 };
+const deleteDraft = ({ service }: Kit, { body }: Call) => {
+  const { id, version } = body?.metadata as { id: string; version: string };
+  return service.delete(`/v1/definitions/${id}/versions/${version}`);
+};
 const stale = { "If-Match": '"999"' };
 const another = (call: Call, version: string): Call => ({
   ...call,
@@ -34,6 +38,7 @@ const another = (call: Call, version: string): Call => ({
 export const definitions: RoomCases = {
   "definitions-create": {
     success: async ({ make }) => ({ body: make.document() }),
+    makeRoom: deleteDraft,
     errors: {
       version_immutable: async (kit) => {
         const { definitionId: id } = await published(kit);
@@ -50,7 +55,8 @@ export const definitions: RoomCases = {
     },
   },
   "definitions-import": {
-    success: async ({ make }) => ({ body: make.document(), query: { publish: "true" } }),
+    success: async ({ make }) => ({ body: make.document(), headers: { "content-type": "application/yaml" } }),
+    makeRoom: deleteDraft,
     errors: {},
   },
   "definitions-list": {
@@ -78,6 +84,8 @@ export const definitions: RoomCases = {
       query: { reason: "a try" },
       body: { config: { maxParallelTasks: 9 } },
     }),
+    makeRoom: async ({ service }, { params }) =>
+      service.delete(`/v1/definitions/${params?.definitionId}/versions/1.0.1`),
     errors: {
       definition_not_found: async () => ({ params: nothing, body: {} }),
       version_exists: async (kit) => ({
