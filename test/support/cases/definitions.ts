@@ -25,8 +25,8 @@ const retired = async (kit: Kit) => {
   await kit.service.delete(`/v1/definitions/${params.definitionId}`);
   return params;
 };
-const deleteDraft = ({ service }: Kit, { body }: Call) => {
-  const { id, version } = body?.metadata as { id: string; version: string };
+const deleteDraft = ({ service }: Kit, { body = {} }: Call) => {
+  const { id, version } = body.metadata as { id: string; version: string };
   return service.delete(`/v1/definitions/${id}/versions/${version}`);
 };
 const stale = { "If-Match": '"999"' };
