@@ -22,6 +22,11 @@ const VersionRow = z.object({
   contentHash: z.string(),
 });
 
+interface Named {
+  id: string;
+  version: string;
+}
+
 /** 1,000 documents take a second or two; another import may have to wait for them. */
 const MANY = { statementTimeoutSeconds: 30 };
 
@@ -125,29 +130,16 @@ async function updateDrafts({ db, now, caller }: Context, rows: readonly object[
   );
 }
 
-/** Writes what was decided about definitions of which some document was taken in. */
-async function settle(
-  context: Context,
-  known: readonly Known[],
-  settled: ReadonlyMap<string, Settled>,
-  written: readonly { id: string; version: string }[],
-) {
+/** The definitions of which some document is taken in, as they are to be. */
+function rowsOf(known: readonly Known[], settled: ReadonlyMap<string, Settled>, written: readonly Named[]) {
   const before = new Map(known.map((one) => [one.id, one]));
-  const rows = [...Map.groupBy(written, ({ id }) => id)].map(([id, taken]) => {
+  return [...Map.groupBy(written, ({ id }) => id)].map(([id, taken]) => {
     const { kind, ownerTeam, current, currentSource } = settled.get(id) as Settled;
-    const versions = taken.map(({ version }) => version);
-    const others = before.get(id)?.versions.map(({ version }) => version) ?? [];
-    return { id, kind, ownerTeam, current, currentSource, highest: highest([...versions, ...others]) };
+    const one = before.get(id);
+    const versions = [...taken, ...(one?.versions ?? [])].map(({ version }) => version);
+    const row = { id, kind, ownerTeam, current, currentSource, highest: highest(versions) };
+    return { row, isNew: one === undefined, moved: current !== one?.currentVersion };
   });
-  await insertDefinitions(
-    context,
-    rows.filter(({ id }) => !before.has(id)),
-  );
-  await updateDefinitions(
-    context,
-    rows.filter(({ id }) => before.has(id)),
-  );
-  return rows.filter(({ id, current }) => current !== before.get(id)?.currentVersion).map(({ id }) => id);
 }
 
 /** The triggers of what is current now, as subscriptions, in the place of those before; followers are told. */
@@ -193,10 +185,16 @@ async function takeIn(
       const { id, version } = document.metadata;
       return actions.includes(action) ? [{ id, version, document, contentHash, status, lock }] : [];
     });
-  const moved = await settle(context, known, settled, having("created", "replaced", "published"));
+  const definitions = rowsOf(known, settled, having("created", "replaced", "published"));
+  const rows = (isNew: boolean) => definitions.filter((one) => one.isNew === isNew).map(({ row }) => row);
+  await insertDefinitions(context, rows(true));
   await insertVersions(context, having("created"), manner.source);
   await updateDrafts(context, having("replaced", "published"), manner.source);
-  await route(context, moved);
+  await updateDefinitions(context, rows(false));
+  await route(
+    context,
+    definitions.filter(({ moved }) => moved).map(({ row }) => row.id),
+  );
   return outcomes;
 }
 

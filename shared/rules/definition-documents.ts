@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import canonicalize from "canonicalize";
 import type * as z from "zod";
 import { type Fault, Problem } from "../errors.ts";
-import { DefinitionDocument } from "../schemas/definition-document.ts";
+import { AgentDocument, DefinitionDocument, DefinitionMetadata, TeamDocument } from "../schemas/definition-document.ts";
 import { faultsOf, MAX_FAULTS } from "./faults.ts";
 import { mergePatch } from "./merge-patch.ts";
 
@@ -40,4 +40,23 @@ export function patched(document: Document, patch: Record<string, unknown>, vers
       errors: faults.slice(0, MAX_FAULTS),
     });
   return parsed.data;
+}
+
+type Names = readonly string[];
+const NAMES: Record<Document["kind"], Names> = {
+  Agent: [...Object.keys(AgentDocument.shape), ...Object.keys(DefinitionMetadata.shape)],
+  Team: [...Object.keys(TeamDocument.shape), ...Object.keys(DefinitionMetadata.shape)],
+};
+
+/** A document as a person would write it: fields in the schema's order. PostgreSQL keeps the shortest names first. */
+export function inOrder(document: Document): Document {
+  return sorted(document, NAMES[document.kind]);
+}
+
+function sorted<T>(value: T, names: Names): T {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map((item) => sorted(item, names)) as T;
+  const place = (name: string) => (names.includes(name) ? names.indexOf(name) : names.length);
+  const entries = Object.entries(value).toSorted(([a], [b]) => place(a) - place(b));
+  return Object.fromEntries(entries.map(([name, child]) => [name, sorted(child, names)])) as T;
 }
