@@ -1,20 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { makerFor } from "../support/make.ts";
 import { useService } from "../support/service.ts";
+import { definitionCalls } from "./definition-calls.ts";
 
 const service = useService();
 const make = makerFor(service);
 
-const at = (id: unknown, rest = "") => `/v1/definitions/${id}${rest}`;
-const patch = (id: unknown, body: unknown, query = "") =>
-  service.raw("PATCH", at(id, query), JSON.stringify(body), { "content-type": "application/merge-patch+json" });
-const decide = (id: unknown, version: string, verb: string, body: object = {}, query = "") =>
-  service.post(at(id, `/versions/${version}/${verb}${query}`), body);
-const placesOf = async (id: unknown) =>
-  (await service.get(at(id, "/versions"))).body.items.map(
-    ({ version, status, current }: { version: string; status: string; current: boolean }) =>
-      `${version} ${status}${current ? " current" : ""}`,
-  );
+const { at, patch, decide, placesOf } = definitionCalls(service);
 
 describe("a document", () => {
   test("is answered as it was given, with the defaults filled in and its fields in their order", async () => {

@@ -1,0 +1,156 @@
+import { describe, expect, test } from "vitest";
+import { useGuardedService } from "../support/callers.ts";
+import { makerFor } from "../support/make.ts";
+import { definitionCalls } from "./definition-calls.ts";
+
+const guarded = useGuardedService();
+const { service } = guarded;
+const make = makerFor(service);
+const { at, get, patch, decide, ...calls } = definitionCalls(service);
+
+const agent = (version = "1.0.0", fields: object = {}) =>
+  make.document({ metadata: { id: "echo", version }, ...fields });
+const historyOf = async (id = "echo") => (await get(id, "/history")).body.items;
+
+test("says who did what by which way, when and why, with before and after in full", async () => {
+  const operator = guarded.key("operator");
+  await service.post("/v1/definitions", agent(), { ...operator, "x-request-id": "req-1" });
+  await service.post(at("echo", "/versions/1.0.0/publish"), { reason: "reviewed" }, operator);
+  await patch("echo", { config: { timeoutSeconds: 60 } }, "?publish=true&reason=too%20slow", operator);
+  const [published, activated] = await historyOf();
+  const history = (await historyOf()).toReversed();
+  expect(
+    history.map(({ action, version, actor, source, reason }: Record<string, string>) => [
+      action,
+      version,
+      actor,
+      source,
+      reason,
+    ]),
+  ).toMatchInlineSnapshot();
+  expect(activated.changed).toMatchInlineSnapshot();
+  expect(activated.before.document.config.timeoutSeconds).toBe(3600);
+  expect(activated.after.document).toEqual((await get("echo")).body.document);
+  expect(published.sequence).not.toBe(activated.sequence);
+  expect(history[0].requestId).toBe("req-1");
+});
+
+test("tells drafts that were replaced or deleted, deprecations and the end", async () => {
+  await make.published(agent());
+  await make.definition(agent("1.1.0"));
+  await make.definition(agent("1.1.0", { skills: ["a"] }));
+  await service.delete(at("echo", "/versions/1.1.0?reason=a%20mistake"));
+  await make.published(agent("2.0.0"));
+  await decide("echo", "1.0.0", "deprecate", { reason: "old" });
+  await service.delete(at("echo", "?reason=replaced"));
+  const history = await historyOf();
+  const [retired, deprecated] = history;
+  const replaced = history.find(({ action }: { action: string }) => action === "version_replaced");
+  const deleted = history.find(({ action }: { action: string }) => action === "version_deleted");
+  expect(retired).toMatchObject({ action: "retired", reason: "replaced", before: { currentVersion: "2.0.0" } });
+  expect(retired.after).not.toHaveProperty("currentVersion");
+  expect(deprecated).toMatchObject({ action: "version_deprecated", version: "1.0.0", reason: "old" });
+  expect(deprecated.changed).toEqual(["/deprecatedAt", "/deprecatedBy", "/status"]);
+  expect(replaced.changed).toEqual(["/contentHash", "/document/skills/0"]);
+  expect(deleted).toMatchObject({ version: "1.1.0", reason: "a mistake", before: { document: { skills: ["a"] } } });
+});
+
+test.each([
+  ["yaml", "?publish=true"],
+  ["loader", "?publish=true&source=loader"],
+])("names %s as the source of an import", async (source, query) => {
+  await calls.import([agent()], query);
+  expect((await historyOf()).map((change: { source: string }) => change.source)).toEqual([source, source]);
+});
+
+test("names sql and the database's user for what was done past the service", async () => {
+  await make.published(agent());
+  await make.published(agent("2.0.0"));
+  await service.sql("update cams.definitions set current_version = '1.0.0'");
+  expect((await historyOf())[0]).toMatchObject({ action: "activated", version: "1.0.0", source: "sql" });
+});
+
+test("comes page by page", async () => {
+  for (let n = 0; n < 5; n++) await make.published(agent(`1.${n}.0`));
+  const all = await historyOf();
+  const seen = [];
+  for (let token = ""; ; ) {
+    const { body } = await get("echo", `/history?pageSize=4${token && `&pageToken=${token}`}`);
+    seen.push(...body.items);
+    if (!body.nextPageToken) break;
+    token = body.nextPageToken;
+  }
+  expect(seen).toEqual(all);
+  expect(all).toHaveLength(16);
+});
+
+test("has fewer entries on a page when their documents are large, and none is left out", async () => {
+  const large = (n: number) => ({ settings: { text: `${n}${"x".repeat(900_000)}` } });
+  await make.published(agent("1.0.0", large(0)));
+  for (let n = 1; n < 6; n++) await patch("echo", large(n), "?publish=true");
+  const sizes = [];
+  for (let token = ""; ; ) {
+    const { body } = await get("echo", `/history?pageSize=1000${token && `&pageToken=${token}`}`);
+    sizes.push(body.items.length);
+    if (!body.nextPageToken) break;
+    token = body.nextPageToken;
+  }
+  expect(sizes.length).toBeGreaterThan(1);
+  expect(sizes.reduce((sum, size) => sum + size)).toBe(13);
+});
+
+test("outlives a draft that was all there was, in the audit", async () => {
+  await make.definition(agent());
+  await service.delete(at("echo", "/versions/1.0.0"));
+  expect((await historyOf()).map(({ action }: { action: string }) => action)).toEqual([
+    "deleted",
+    "version_deleted",
+    "version_created",
+    "created",
+  ]);
+});
+
+describe("an operator", () => {
+  test("makes definitions of its own team, and decides over those alone", async () => {
+    const operator = guarded.key("operator");
+    const own = make.document({ metadata: { ownerTeam: undefined } });
+    expect((await service.post("/v1/definitions", own, operator)).body.ownerTeam).toBe("sales");
+    const other = make.document({ metadata: { ownerTeam: "elsewhere" } });
+    expect((await service.post("/v1/definitions", other, operator)).status).toBe(403);
+    await service.post("/v1/definitions", other);
+    for (const verb of ["publish", "activate", "deprecate"])
+      expect((await service.post(at(other.metadata.id, `/versions/1.0.0/${verb}`), {}, operator)).status).toBe(403);
+    expect((await patch(other.metadata.id, { skills: ["a"] }, "", operator)).status).toBe(403);
+    expect((await service.delete(at(other.metadata.id), operator)).status).toBe(403);
+    expect((await service.delete(at(other.metadata.id, "/versions/1.0.0"), operator)).status).toBe(403);
+  });
+
+  test("does not give one away, and an administrator does", async () => {
+    await make.published(agent());
+    const given = { metadata: { ownerTeam: "elsewhere" } };
+    expect((await patch("echo", given, "", guarded.key("operator"))).status).toBe(403);
+    expect((await patch("echo", given)).body.ownerTeam).toBe("elsewhere");
+    expect((await patch("echo", { skills: ["a"] }, "", guarded.key("operator"))).status).toBe(403);
+    expect((await patch("echo", { skills: ["a"] }, "", guarded.key("foreignOperator"))).status).toBe(201);
+  });
+
+  test("without a team makes what belongs to the administrators", async () => {
+    const { principalId } = await make.principal({ role: "operator" });
+    const { key } = await make.key(principalId);
+    const body = make.document({ metadata: { id: "ours", ownerTeam: undefined } });
+    expect((await service.post("/v1/definitions", body, { "x-cams-key": key })).body).not.toHaveProperty("ownerTeam");
+    expect((await patch("ours", { skills: ["a"] }, "", { "x-cams-key": key })).status).toBe(403);
+  });
+
+  test("finds its team's decisions in the audit, versions included", async () => {
+    await make.published(agent());
+    const { items } = (await service.get("/v1/audit?resourceId=echo", guarded.key("operator"))).body;
+    expect(items.map(({ resourceType, action }: Record<string, string>) => `${resourceType} ${action}`)).toEqual([
+      "definition updated",
+      "definition_version published",
+      "definition_version created",
+      "definition created",
+    ]);
+    expect((await service.get("/v1/audit?resourceId=echo", guarded.key("foreignOperator"))).body.items).toEqual([]);
+  });
+});
