@@ -124,15 +124,15 @@ export function definitionDecisions({ transaction }: Context) {
       revisions: Revisions,
     ) {
       return deciding(id, { revisions, reason: given.reason }, async (repo, context, definition) => {
-        const base = definition.currentVersion ?? definition.highestVersion;
-        const { document } = await repo.definitions.get(id, base);
         const taken = await versionsOf(context, id);
+        const { document } = await repo.definitions.get(id, definition.currentVersion ?? definition.highestVersion);
+        const base = ownedBy(document, definition.ownerTeam);
         const named = (patch.metadata as { version?: unknown } | null | undefined)?.version;
-        const version = given.version ?? (typeof named === "string" ? named : nextPatch(base, taken));
+        const version =
+          given.version ?? (typeof named === "string" ? named : nextPatch(document.metadata.version, taken));
         if (taken.has(version)) throw new Problem("version_exists", `${id} has a version ${version} already.`);
-        const { publish } = given;
-        const manner = { source: "api", publish, activate: "always", revives: false } as const;
-        return takeOne(repo, patched(document, patch, version), manner);
+        const manner = { source: "api", publish: given.publish, activate: "always", revives: false } as const;
+        return takeOne(repo, patched(base, patch, version), manner);
       });
     },
 
@@ -240,4 +240,11 @@ export function definitionDecisions({ transaction }: Context) {
       });
     },
   };
+}
+
+/** A document that names its owner, after it was given to another: who owns it now goes on without naming itself. */
+function ownedBy(document: Document, ownerTeam: string | undefined): Document {
+  const { metadata } = document;
+  if (metadata.ownerTeam === undefined || ownerTeam === undefined) return document;
+  return { ...document, metadata: { ...metadata, ownerTeam } };
 }

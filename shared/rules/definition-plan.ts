@@ -87,29 +87,37 @@ export function plan(incoming: readonly Incoming[], known: readonly Known[], man
 
   function admit({ document, contentHash }: Incoming, index: number): Outcome {
     const { id, version } = document.metadata;
-    const conflict = (problem: Problem): Outcome => ({ action: "conflict", problem, warnings: [] });
     const name = `${id} ${version}`;
     const first = incoming[firsts.get(name) ?? -1];
-    if (first)
-      return first.contentHash === contentHash
-        ? { action: "unchanged", warnings: [] }
-        : conflict(new Problem("version_exists", `${name} comes twice, with different contents.`));
+    if (first?.contentHash === contentHash) return { action: "unchanged", warnings: [] };
+    if (first) return conflict(new Problem("version_exists", `${name} comes twice, with different contents.`));
     firsts.set(name, index);
-    const definition = settled.get(id);
-    const refusal = definition ? refusalOf(document, definition) : refusalOfOwner(document, teamOf(caller));
-    if (refusal) return conflict(refusal);
-    const before = definition?.versions.get(version);
+    const before = settled.get(id)?.versions.get(version);
     const action = before ? actionOn(before, contentHash) : "created";
-    if (action === "conflict") {
-      const detail = `${name} is ${before?.status} with other content: give it another version.`;
-      return conflict(new Problem(before?.status === "DRAFT" ? "version_exists" : "version_immutable", detail));
-    }
-    if (retired.has(id) && action !== "unchanged" && !manner.revives)
-      return conflict(
-        new Problem("definition_retired", `${id} is retired: publish or activate a version of it first.`),
-      );
+    const refusal = refusalOf(document, settled.get(id), action);
+    if (refusal) return conflict(refusal);
     take(document, contentHash, action);
     return { action, warnings: [] };
+  }
+
+  function refusalOf(document: Document, definition: Settled | undefined, action: Outcome["action"]) {
+    const { id, version } = document.metadata;
+    const { kind, ownerTeam } = definition ?? { kind: document.kind, ownerTeam: teamOf(caller) };
+    const status = definition?.versions.get(version)?.status;
+    if (definition && !decidesOver(caller, ownerTeam)) return notYourDefinition(caller, id);
+    if (kind !== document.kind)
+      return new Problem("definition_kind_mismatch", `${id} is of kind ${kind}: give the ${document.kind} another id.`);
+    if (action === "conflict") {
+      const code = status === "DRAFT" ? "version_exists" : "version_immutable";
+      return new Problem(code, `${id} ${version} is ${status} with other content: give it another version.`);
+    }
+    if (action === "unchanged") return undefined;
+    if (retired.has(id) && !manner.revives)
+      return new Problem("definition_retired", `${id} is retired: publish or activate a version of it first.`);
+    const givesAway = document.metadata.ownerTeam !== undefined && document.metadata.ownerTeam !== ownerTeam;
+    return givesAway && action !== "published" && !isUnbound(caller)
+      ? forbidden("Only an administrator gives a definition to another team.")
+      : undefined;
   }
 
   /** What exists with the same content is left as it is, but for a draft that is to be published. */
@@ -130,19 +138,6 @@ export function plan(incoming: readonly Incoming[], known: readonly Known[], man
     settled.set(metadata.id, definition);
     if (action === "unchanged") return;
     definition.versions.set(metadata.version, { status: "DRAFT", contentHash });
-  }
-
-  function refusalOf(document: Document, { kind, ownerTeam }: Settled): Problem | undefined {
-    const { id } = document.metadata;
-    if (!decidesOver(caller, ownerTeam)) return notYourDefinition(caller, id);
-    if (kind !== document.kind)
-      return new Problem("definition_kind_mismatch", `${id} is of kind ${kind}: give the ${document.kind} another id.`);
-    return refusalOfOwner(document, ownerTeam);
-  }
-
-  function refusalOfOwner({ metadata }: Document, ownerTeam: string | undefined): Problem | undefined {
-    if (metadata.ownerTeam === undefined || metadata.ownerTeam === ownerTeam || isUnbound(caller)) return undefined;
-    return forbidden("Only an administrator gives a definition to another team.");
   }
 
   function publish({ metadata: { id, version } }: Document, outcome: Outcome): void {
@@ -214,8 +209,8 @@ export function plan(incoming: readonly Incoming[], known: readonly Known[], man
     if (outcome.action === "conflict" || place?.contentHash !== contentHash) return;
     outcome.status = place.status;
     outcome.current = definition?.current === version;
-    // An administrator gives it away by naming another team.
-    if (definition && outcome.action !== "unchanged")
+    // An administrator gives it away by naming another team; what is only published names whom it belonged to.
+    if (definition && (outcome.action === "created" || outcome.action === "replaced"))
       definition.ownerTeam = document.metadata.ownerTeam ?? definition.ownerTeam;
     if (document.kind === "Agent")
       document.subagents.forEach(({ id, version: range }, index) => {
@@ -228,6 +223,10 @@ export function plan(incoming: readonly Incoming[], known: readonly Known[], man
 
 const unresolved = (id: string, range: string) =>
   range === "latest" ? `${id} has no current version` : `${id} has no published version that fits ${range}`;
+
+function conflict(problem: Problem): Outcome {
+  return { action: "conflict", problem, warnings: [] };
+}
 
 /** Whether a caller decides over what a team owns. */
 export function decidesOver(caller: Caller, ownerTeam: string | undefined): boolean {

@@ -17,22 +17,25 @@ test("says who did what by which way, when and why, with before and after in ful
   await service.post("/v1/definitions", agent(), { ...operator, "x-request-id": "req-1" });
   await service.post(at("echo", "/versions/1.0.0/publish"), { reason: "reviewed" }, operator);
   await patch("echo", { config: { timeoutSeconds: 60 } }, "?publish=true&reason=too%20slow", operator);
-  const [published, activated] = await historyOf();
-  const history = (await historyOf()).toReversed();
-  expect(
-    history.map(({ action, version, actor, source, reason }: Record<string, string>) => [
-      action,
-      version,
-      actor,
-      source,
-      reason,
-    ]),
-  ).toMatchInlineSnapshot();
-  expect(activated.changed).toMatchInlineSnapshot();
+  const history = await historyOf();
+  const told = history.map((change: Record<string, string>) =>
+    ["action", "version", "actor", "source", "reason"].map((field) => change[field] ?? "-").join(" "),
+  );
+  expect(told).toEqual([
+    "activated 1.0.1 operator api too slow",
+    "version_published 1.0.1 operator api too slow",
+    "activated 1.0.0 operator api reviewed",
+    "version_published 1.0.0 operator api reviewed",
+    "version_created 1.0.0 operator api -",
+    "created - operator api -",
+  ]);
+  const [activated] = history;
+  expect(activated.changed).toEqual(
+    expect.arrayContaining(["/currentVersion", "/document/config/timeoutSeconds", "/document/metadata/version"]),
+  );
   expect(activated.before.document.config.timeoutSeconds).toBe(3600);
   expect(activated.after.document).toEqual((await get("echo")).body.document);
-  expect(published.sequence).not.toBe(activated.sequence);
-  expect(history[0].requestId).toBe("req-1");
+  expect(history.at(-1).requestId).toBe("req-1");
 });
 
 test("tells drafts that were replaced or deleted, deprecations and the end", async () => {
@@ -50,8 +53,8 @@ test("tells drafts that were replaced or deleted, deprecations and the end", asy
   expect(retired).toMatchObject({ action: "retired", reason: "replaced", before: { currentVersion: "2.0.0" } });
   expect(retired.after).not.toHaveProperty("currentVersion");
   expect(deprecated).toMatchObject({ action: "version_deprecated", version: "1.0.0", reason: "old" });
-  expect(deprecated.changed).toEqual(["/deprecatedAt", "/deprecatedBy", "/status"]);
-  expect(replaced.changed).toEqual(["/contentHash", "/document/skills/0"]);
+  expect(deprecated.changed.toSorted()).toEqual(["/deprecatedAt", "/deprecatedBy", "/status"]);
+  expect(replaced.changed.toSorted()).toEqual(["/contentHash", "/document/skills/0"]);
   expect(deleted).toMatchObject({ version: "1.1.0", reason: "a mistake", before: { document: { skills: ["a"] } } });
 });
 
@@ -96,7 +99,7 @@ test("has fewer entries on a page when their documents are large, and none is le
     token = body.nextPageToken;
   }
   expect(sizes.length).toBeGreaterThan(1);
-  expect(sizes.reduce((sum, size) => sum + size)).toBe(13);
+  expect(sizes.reduce((sum, size) => sum + size)).toBe(14);
 });
 
 test("outlives a draft that was all there was, in the audit", async () => {
