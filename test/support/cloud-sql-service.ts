@@ -8,6 +8,7 @@ import { migrate } from "../../shared/db/migrate.ts";
 import { DATABASE_ROLES } from "../../shared/rules/access.ts";
 import { type FakeCloudSql, startCloudSql } from "./cloud-sql.ts";
 import { databaseUrl, run } from "./global-setup.ts";
+import { copyCluster } from "./postgres.ts";
 import { type FakeMetadata, startMetadata } from "./pubsub.ts";
 import { type Service, startService } from "./service.ts";
 
@@ -42,6 +43,7 @@ export function useInstance() {
     folder = await mkdtemp(join(tmpdir(), "cams-cloud-sql-"));
     const rules = `${folder}.hba`;
     await writeFile(rules, `host all "${IAM_USER}" 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n`);
+    copyCluster(folder);
     postgres = await startPostgres({ dataDir: folder, settings: { hba_file: rules } });
     await migrate(new pg.Client(postgres.url));
     await run(postgres.url, "select cams.make_message_partitions(14)");
