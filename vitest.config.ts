@@ -6,9 +6,11 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/global-setup.ts"],
+    setupFiles: ["test/support/put-back.ts"],
     reporters: ["default", "./test/support/reporter.ts"],
     pool: "forks",
-    // What is imported keeps no state, so it is loaded once by each worker and not for each file: 100 of 780 s of processor time.
+    // What is imported keeps no state, so it is loaded once by each worker and not for each file: that was 100 of 780 s of
+    // processor time. What a file changes of its environment, it puts back (put-back.ts).
     isolate: false,
     sequence: { sequencer: LongestFirst },
     // A third of the time a test waits for another process: three files at once keep two cores busy (413 s, two 451 s).
