@@ -20,7 +20,7 @@ const queries = new WeakMap<Service, Promise<string>>();
 async function queryFor(service: Service): Promise<string> {
   const tables = await service.sql<{ name: string }>(`
     select relname as name from pg_class
-    where relnamespace = 'cams'::regnamespace and relkind in ('r', 'p') and not relispartition`);
+    where relnamespace = 'cams'::regnamespace and relkind in ('r', 'p') and not relispartition order by relname`);
   return tables
     .map(
       ({ name }) => `select '${name}' as name,
