@@ -8,6 +8,7 @@ import { type EmbeddedPostgres, startPostgres } from "../scripts/postgres.ts";
 import { migrate } from "../shared/db/migrate.ts";
 import type { Answer } from "./support/client.ts";
 import { makerFor } from "./support/make.ts";
+import { copyCluster } from "./support/postgres.ts";
 import { type Service, startService } from "./support/service.ts";
 import { startFront, type TcpFront } from "./support/tcp-front.ts";
 
@@ -19,6 +20,7 @@ let service: Service;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "cams-faults-"));
+  copyCluster(folder);
   database = await startPostgres({ dataDir: folder });
   proxy = await startFront(database.port);
   const url = new URL(database.url);

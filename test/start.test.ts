@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { client } from "./support/client.ts";
 import { createDatabase } from "./support/database.ts";
 import { run } from "./support/global-setup.ts";
+import { copyCluster } from "./support/postgres.ts";
 import { startAndFail, startProcess } from "./support/process.ts";
 import { startReceiver } from "./support/receiver.ts";
 
@@ -51,6 +52,7 @@ test("with AUTH_MODE=oidc it asks callers who they are, and its own scheduler go
 describe("with a database of its own", () => {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     test(`${signal} ends it and its PostgreSQL, exit code 0, and the data are there at the next start`, async () => {
+      copyCluster(folder);
       const first = await startProcess({ CAMS_DATA_DIR: folder });
       expect((await client(first.url).post("/v1/agent-inboxes", inbox)).status).toBe(201);
       const pid = (await postgresPid()) as number;
@@ -68,6 +70,7 @@ describe("with a database of its own", () => {
     [["service", "postgres"], "of both"],
   ] as const) {
     test(`after a SIGKILL ${what}, the next start recovers and nothing accepted is lost`, async () => {
+      copyCluster(folder);
       const first = await startProcess({ CAMS_DATA_DIR: folder });
       const api = client(first.url);
       await api.post("/v1/agent-inboxes", inbox);
@@ -93,6 +96,7 @@ describe("with a database of its own", () => {
   }
 
   test("fires the scheduled functions at its start, and delivers from then on", async () => {
+    copyCluster(folder);
     const service = await startProcess({ CAMS_DATA_DIR: folder, LOG_LEVEL: "INFO" });
     for (const path of ["agent-health-sweep", "system/retention"])
       await expect.poll(service.output).toContain(`POST /v1/${path} 200`);
@@ -108,6 +112,7 @@ describe("with a database of its own", () => {
   });
 
   test("a folder that is in use is one clear line and exit code 1", async () => {
+    copyCluster(folder);
     const first = await startProcess({ CAMS_DATA_DIR: folder });
     const { code, output } = await startAndFail({ CAMS_DATA_DIR: folder });
     expect(code).toBe(1);

@@ -3,7 +3,9 @@ import type { Service } from "../support/service.ts";
 /** Every table there is, as `rows:digest of their content`, by name: equal when nothing has changed. */
 export async function tablesOf(service: Service): Promise<Record<string, string>> {
   queries.set(service, queries.get(service) ?? queryFor(service));
-  const rows = await service.sql<{ name: string; content: string }>(await (queries.get(service) as Promise<string>));
+  const text = await (queries.get(service) as Promise<string>);
+  // Prepared: two thirds of the time it takes are planning, and bad-input asks thousands of times.
+  const rows = await service.sql<{ name: string; content: string }>({ name: "tables", text });
   return Object.fromEntries(rows.map(({ name, content }) => [name, content]));
 }
 
@@ -18,7 +20,7 @@ const queries = new WeakMap<Service, Promise<string>>();
 async function queryFor(service: Service): Promise<string> {
   const tables = await service.sql<{ name: string }>(`
     select relname as name from pg_class
-    where relnamespace = 'cams'::regnamespace and relkind in ('r', 'p') and not relispartition`);
+    where relnamespace = 'cams'::regnamespace and relkind in ('r', 'p') and not relispartition order by relname`);
   return tables
     .map(
       ({ name }) => `select '${name}' as name,

@@ -2,12 +2,13 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
-import { afterAll, beforeAll, type TestContext, vi } from "vitest";
+import { afterAll, beforeAll, type TestContext } from "vitest";
 import { type EmbeddedPostgres, startPostgres } from "../../scripts/postgres.ts";
 import { migrate } from "../../shared/db/migrate.ts";
 import { DATABASE_ROLES } from "../../shared/rules/access.ts";
 import { type FakeCloudSql, startCloudSql } from "./cloud-sql.ts";
 import { databaseUrl, run } from "./global-setup.ts";
+import { copyCluster } from "./postgres.ts";
 import { type FakeMetadata, startMetadata } from "./pubsub.ts";
 import { type Service, startService } from "./service.ts";
 
@@ -37,11 +38,10 @@ export function useInstance() {
   let worlds = 0;
   beforeAll(async () => {
     metadata = await startMetadata((end) => ends.push(end));
-    // As the platform does: without it, google-auth-library asks a gcloud that is on the machine, for seconds.
-    vi.stubEnv("GOOGLE_CLOUD_PROJECT", "project");
     folder = await mkdtemp(join(tmpdir(), "cams-cloud-sql-"));
     const rules = `${folder}.hba`;
     await writeFile(rules, `host all "${IAM_USER}" 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n`);
+    copyCluster(folder);
     postgres = await startPostgres({ dataDir: folder, settings: { hba_file: rules } });
     await migrate(new pg.Client(postgres.url));
     await run(postgres.url, "select cams.make_message_partitions(14)");

@@ -11,7 +11,9 @@ export interface TestDatabase {
 export async function createDatabase(options: { empty?: boolean } = {}): Promise<TestDatabase> {
   const adminUrl = inject("adminUrl");
   const name = `cams_test_${randomUUID().replaceAll("-", "")}`;
-  await run(adminUrl, `create database ${name} template ${options.empty ? "template0" : inject("template")}`);
+  const template = options.empty ? "template0" : inject("template");
+  // Without fsync 0.28 s of processor time, by the log 0.52 s.
+  await run(adminUrl, `create database ${name} template ${template} strategy file_copy`);
   return {
     url: databaseUrl(adminUrl, name),
     drop: async () => void (await run(adminUrl, `drop database if exists ${name} with (force)`)),

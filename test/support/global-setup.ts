@@ -1,3 +1,4 @@
+import { cpSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,13 +13,21 @@ declare module "vitest" {
     adminUrl: string;
     /** A migrated database to clone. */
     template: string;
+    /** A data folder of an embedded PostgreSQL that has been started and stopped once, to copy. */
+    cluster: string;
   }
 }
 
 /** One real PostgreSQL for the whole run, embedded unless `DATABASE_URL` names one, and in it a migrated template. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = await mkdtemp(join(tmpdir(), "cams-test-"));
-  const embedded = process.env.DATABASE_URL ? undefined : await startPostgres({ dataDir: folder });
+  // Making a cluster takes 2.3 s of processor time, copying one 0.15 s.
+  const cluster = join(folder, "cluster");
+  await (await startPostgres({ dataDir: cluster })).stop();
+  const dataDir = join(folder, "server");
+  cpSync(cluster, dataDir, { recursive: true });
+  // What has to outlive a crash of the machine is no test's business here; bench/ and start.test.ts have servers of their own.
+  const embedded = process.env.DATABASE_URL ? undefined : await startPostgres({ dataDir, settings: { fsync: "off" } });
   const adminUrl = embedded?.url ?? (process.env.DATABASE_URL as string);
   const template = `cams_template_${process.pid}`;
   await run(adminUrl, `create database ${template}`);
@@ -27,6 +36,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await run(url, "select cams.make_message_partitions(14)");
   project.provide("adminUrl", adminUrl);
   project.provide("template", template);
+  project.provide("cluster", cluster);
   return async () => {
     if (!embedded) await run(adminUrl, `drop database if exists ${template} with (force)`);
     await embedded?.stop("immediate");

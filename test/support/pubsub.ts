@@ -158,6 +158,8 @@ export async function startMetadata(onEnd: (end: () => void) => void = onTestFin
     GCE_METADATA_IP: undefined,
     METADATA_SERVER_DETECTION: "assume-present",
     GOOGLE_APPLICATION_CREDENTIALS: undefined,
+    // As the platform does: without it, google-auth-library asks a gcloud that is on the machine, for seconds.
+    GOOGLE_CLOUD_PROJECT: "project",
     // Where gcloud leaves a person's credentials.
     HOME: "/nonexistent",
     APPDATA: "/nonexistent",

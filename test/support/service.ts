@@ -17,7 +17,7 @@ export interface Service extends Http {
   databaseUrl: string;
   app: App;
   /** Runs SQL past the service, as the owner of everything. */
-  sql<T extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<T[]>;
+  sql<T extends pg.QueryResultRow>(text: string | pg.QueryConfig, values?: unknown[]): Promise<T[]>;
   close(): Promise<void>;
 }
 
@@ -74,8 +74,10 @@ export function useService(
       delete from cams.messages; delete from cams.message_archive; delete from cams.message_keys;
       delete from cams.idempotency_keys; delete from cams.health_transitions; delete from cams.webhook_secrets;
       delete from cams.agent_inboxes; delete from cams.subscriptions; delete from cams.definition_versions;
-      delete from cams.definitions; delete from cams.api_keys; delete from cams.principals; delete from cams.audit_log;
-      delete from cams.audit_head; delete from cams.migrations where name like '9999%';
+      delete from cams.definitions; delete from cams.api_keys; delete from cams.principals;
+      delete from cams.migrations where name like '9999%';
+      -- The head first: a request that its test did not wait for may still commit an entry, and holds it meanwhile.
+      delete from cams.audit_head; delete from cams.audit_log;
       insert into cams.audit_head (sequence, hash) values (0, decode(repeat('00', 32), 'hex'));
       commit`);
   });

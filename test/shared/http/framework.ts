@@ -27,10 +27,10 @@ interface RawAnswer {
 }
 
 export function startFramework(target: string, port: string, env: Record<string, string>): FrameworkProcess {
-  const { PATH = "", HOME = "" } = process.env;
+  const { PATH = "", HOME = "", NODE_COMPILE_CACHE = "" } = process.env;
   const child = spawn(process.execPath, [main, "--source=functions/main.ts", `--target=${target}`, `--port=${port}`], {
     cwd: root,
-    env: { PATH, HOME, NODE_ENV: "production", AUTH_MODE: "none", ...env },
+    env: { PATH, HOME, NODE_COMPILE_CACHE, NODE_ENV: "production", AUTH_MODE: "none", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let [out, err] = ["", ""];

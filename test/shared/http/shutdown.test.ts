@@ -27,9 +27,14 @@ test("every waiting request is answered at once with what there is: nothing", as
 
 test("a running request goes on to its end, and nobody new comes in", async () => {
   const { opened, open } = gate();
-  const app = await startApp({ does: { slow: () => opened.then(() => ({ done: true })) } });
+  const arrived = gate();
+  const wait = () => {
+    arrived.open();
+    return opened.then(() => ({ done: true }));
+  };
+  const app = await startApp({ does: { slow: wait } });
   const slow = app.get("/test/slow");
-  await delay(50);
+  await arrived.opened;
   const closed = app.close();
   await delay(50);
   await expect(fetch(`${app.url}/health/live`)).rejects.toThrow("fetch failed");
