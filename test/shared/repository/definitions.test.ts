@@ -66,7 +66,7 @@ describe("past the service, under the operator's role", () => {
     await make.definition(echo);
     expect(await asOperator("update cams.definition_versions set content_hash = repeat('0', 64)")).toBe("1 row");
     for (const [change, constraint] of [
-      ["status = 'DEPRECATED'", "definition_versions_published"],
+      ["status = 'DEPRECATED'", "definition_versions_deprecated"],
       ["status = 'PUBLISHED'", "definition_versions_published"],
       ["status = 'GONE'", "definition_versions_status"],
       ["version = '2.0.0'", "definition_versions_document"],
