@@ -161,9 +161,8 @@ export async function route({ db, now, caller, hints }: Context, ids: readonly s
         d.owner_team, ${now}, ${caller.principal}
       from cams.definitions d
       join cams.definition_versions v on (v.definition_id, v.version) = (d.definition_id, d.current_version)
-      cross join jsonb_array_elements(coalesce(v.document -> 'triggers', '[]')) with ordinality as t (trigger, place)
-      where d.definition_id = any (${ids}::text[])
-      order by d.definition_id, t.place`,
+      cross join jsonb_array_elements(coalesce(v.document -> 'triggers', '[]')) as t (trigger)
+      where d.definition_id = any (${ids}::text[])`,
   );
   for (const id of ids) db.afterCommit(() => hints.publish(definitionTopic(id)));
 }

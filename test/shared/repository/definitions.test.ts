@@ -68,7 +68,7 @@ describe("past the service, under the operator's role", () => {
     for (const [change, constraint] of [
       ["status = 'DEPRECATED'", "definition_versions_deprecated"],
       ["status = 'PUBLISHED'", "definition_versions_published"],
-      ["status = 'GONE'", "definition_versions_status"],
+      ["status = 'GONE', published_at = now(), published_by = 'x'", "definition_versions_status"],
       ["version = '2.0.0'", "definition_versions_document"],
       ["content_hash = 'x'", "definition_versions_hash"],
       ["member_lock = '[]'", "definition_versions_lock"],
@@ -99,7 +99,7 @@ describe("triggers of the current version", () => {
   const subscriptions = () =>
     service.sql<{ told: string }>(
       `select concat_ws(' ', definition_id, from_version, event_type, priority, filters, owner_team) as told
-       from cams.subscriptions order by subscription_id`,
+       from cams.subscriptions order by event_type`,
     );
   const withTriggers = (version: string, ...triggers: object[]) =>
     make.document({ metadata: { id: "echo", version, ownerTeam: "sales" }, triggers });
