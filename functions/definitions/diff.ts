@@ -16,8 +16,9 @@ export const definitionsDiff = defineEndpoint({
   errors: ["definition_not_found", "version_not_found"],
   handler: async ({ params, query, repo }) => {
     const id = params.definitionId;
+    const { highest } = await repo.definitions.standing(id);
     const from = await repo.definitions.get(id, query.from);
-    const to = await repo.definitions.get(id, query.to ?? (await repo.definitions.highestVersion(id)));
+    const to = await repo.definitions.get(id, query.to ?? highest);
     return { from: from.version, to: to.version, patch: differences(from.document, to.document) };
   },
 });

@@ -23,7 +23,7 @@ export const definitionsGet = defineEndpoint({
     const known = await repo.definitions.get(id, query.version);
     if (query.version !== undefined || query.waitSeconds === 0 || !knows(known.revision)) return known;
     await wait(definitionTopic(id), query.waitSeconds, async () => {
-      const current = await repo.definitions.currentVersion(id);
+      const { current } = await repo.definitions.standing(id);
       return current === known.version ? undefined : true;
     });
     return repo.definitions.get(id);

@@ -17,8 +17,7 @@ import {
 } from "./definition-rows.ts";
 import type { Context } from "./index.ts";
 
-const Current = z.object({ version: z.string().optional() });
-const Highest = z.object({ version: z.string() });
+const Standing = z.object({ current: z.string().optional(), highest: z.string() });
 const ListCursor = z.tuple([Timestamp, z.string()]);
 const VersionCursor = z.tuple([Version]);
 const HistoryCursor = z.tuple([z.int()]);
@@ -56,30 +55,23 @@ export function definitionReads({ db }: Context) {
           where d.definition_id = ${id}`,
       );
       if (found) return found;
-      await reads.currentVersion(id);
+      await reads.standing(id);
       throw versionNotFound(id, version);
     },
 
-    /** @throws Problem definition_not_found */
-    async currentVersion(id: string): Promise<string | undefined> {
-      const { version } = await db.one(
-        "definitions.current",
-        Current,
-        sql`select d.current_version as version from cams.definitions d where d.definition_id = ${id}`,
+    /**
+     * Which versions of a definition are current, if one is, and highest.
+     * @throws Problem definition_not_found
+     */
+    async standing(id: string) {
+      return db.one(
+        "definitions.standing",
+        Standing,
+        sql`
+          select d.current_version as current, d.highest_version as highest
+          from cams.definitions d where d.definition_id = ${id}`,
         () => definitionNotFound(id),
       );
-      return version;
-    },
-
-    /** @throws Problem definition_not_found */
-    async highestVersion(id: string): Promise<string> {
-      const { version } = await db.one(
-        "definitions.highest",
-        Highest,
-        sql`select d.highest_version as version from cams.definitions d where d.definition_id = ${id}`,
-        () => definitionNotFound(id),
-      );
-      return version;
     },
 
     /**
@@ -98,7 +90,7 @@ export function definitionReads({ db }: Context) {
           order by v.version_order desc
           limit ${pageSize + 1}`,
       );
-      if (rows.length === 0) await reads.currentVersion(id);
+      if (rows.length === 0) await reads.standing(id);
       return toPage(rows, pageSize, (row) => [row.version]);
     },
 
@@ -167,7 +159,7 @@ export function definitionReads({ db }: Context) {
           where place = 1 or bytes <= ${HISTORY_BYTES}
           order by sequence desc`,
       );
-      if (rows.length === 0 && !before) await reads.currentVersion(id);
+      if (rows.length === 0 && !before) await reads.standing(id);
       const items = rows.slice(0, pageSize);
       const last = items.at(-1);
       return {
