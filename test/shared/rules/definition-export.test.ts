@@ -23,7 +23,7 @@ const minimal = { kind: "Agent", metadata: { id: "a", name: "A", version: "1.0.0
 
 test("fields stand in the schema's order, free objects by their keys, and empty defaults are left out", () => {
   const document = AgentDocument.parse({
-    tools: [{ b: 1, 10: 2, a: { d: [], c: {} } }],
+    tools: [{ b: 1, 10: 2, "-": 3, a: { d: [], c: {} } }],
     triggers: [{ filters: {}, eventType: "a" }],
     instructions: "One.\n\n  Two.\nThree.\n",
     model: {},
@@ -42,7 +42,8 @@ instructions: |
     Two.
   Three.
 tools:
-  - "10": 2
+  - "-": 3
+    "10": 2
     a:
       c: {}
       d: []

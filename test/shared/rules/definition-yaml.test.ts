@@ -44,7 +44,7 @@ test.each([
   ["e: 👩‍👩‍👧 ünï\n  t: 2001-12-14", { e: "👩‍👩‍👧 ünï", t: "2001-12-14" }],
 ])("settings are read as YAML 1.2 says: %s", (yaml, expected) => {
   const read = documentOf(settings(yaml))?.settings;
-  expect(JSON.parse(JSON.stringify(read))).toEqual(expected);
+  expect(read).toEqual(expected);
   expect(Object.keys(read ?? {})).toEqual(Object.keys(expected));
 });
 
@@ -164,6 +164,7 @@ test.each([
   ],
   ["- a", [["1:1  must have kind: Agent or kind: Team, or one of the sections agent, team or metadata"]]],
   ["a: 1", [["1:1  must have kind: Agent or kind: Team, or one of the sections agent, team or metadata"]]],
+  ["\ufeffkind: Robot", [["1:7 /kind must be one of Agent, Team"]]],
   ["kind: Robot", [["1:7 /kind must be one of Agent, Team"]]],
   ["agent: { id: a }\nteam: { id: a }", [["2:1 /team must not stand beside agent"]]],
 ])("what is no definition is told as that: %j", (yaml, expected) => {
