@@ -1,9 +1,31 @@
-import { Document, Scalar, visit } from "yaml";
+import {
+  type CreateNodeOptions,
+  Document,
+  type DocumentOptions,
+  Scalar,
+  type ScalarTag,
+  type SchemaOptions,
+  visit,
+} from "yaml";
 import * as z from "zod";
 import { AgentDocument, type DefinitionDocument, TeamDocument } from "../schemas/definition-document.ts";
 
+/** A number such as 1e+21 gets a point: without, it is text in YAML 1.1. */
+const POINTED: ScalarTag = {
+  tag: "tag:yaml.org,2002:float",
+  default: true,
+  identify: (value) => typeof value === "number" && /^-?\d+e/.test(String(value)),
+  test: /^-?\d\.0e[-+]\d+$/,
+  resolve: Number,
+  stringify: ({ value }) => String(value).replace("e", ".0e"),
+};
 /** What YAML 1.1 takes for something else than text is put in quotes. */
-const OPTIONS = { version: "1.2", schema: "core", compat: "yaml-1.1", aliasDuplicateObjects: false } as const;
+const OPTIONS: DocumentOptions & SchemaOptions & CreateNodeOptions = {
+  schema: "core",
+  compat: "yaml-1.1",
+  customTags: (tags) => [POINTED, ...tags],
+  aliasDuplicateObjects: false,
+};
 const LAYOUT = {
   lineWidth: 0,
   blockQuote: "literal",
@@ -23,14 +45,18 @@ export function writeDefinition(document: z.output<typeof DefinitionDocument>): 
   const yaml = new Document(inOrder(schema, document), OPTIONS);
   visit(yaml, {
     Scalar(_key, scalar) {
-      // `=` alone is a value of its own kind in YAML 1.1, and refused by its readers.
-      const { value } = scalar;
-      if (typeof value === "string" && (value === "=" || value.search(UNSAFE) >= 0)) scalar.type = Scalar.QUOTE_DOUBLE;
+      if (typeof scalar.value === "string" && isDelicate(scalar.value)) scalar.type = Scalar.QUOTE_DOUBLE;
     },
   });
   return yaml.toString(LAYOUT).replace(UNSAFE, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
   });
+}
+
+/** Whether a text is not safe as a block or plain: `=` alone is a value of its own kind to readers of YAML 1.1. */
+function isDelicate(text: string): boolean {
+  const isBlock = text.includes("\n");
+  return text === "=" || text.search(UNSAFE) >= 0 || (isBlock && /^\s|[^\S\n]$|\n\n$/.test(text));
 }
 
 /** Maps instead of objects, which would put keys such as `10` first. */

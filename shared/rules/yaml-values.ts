@@ -42,9 +42,9 @@ export class YamlValues {
   readonly #places = new WeakMap<object, Map<PropertyKey, Place>>();
   #merged = 0;
 
-  constructor(root: Node) {
-    this.#root = offsetOf(root);
-    this.value = this.#read(root);
+  constructor(root: Node | null) {
+    this.#root = root ? offsetOf(root) : 0;
+    this.value = root && this.#read(root);
   }
 
   /** At which character the value of a path stands, or its key; of what is missing, the nearest parent that is there. */
@@ -120,10 +120,13 @@ export class YamlValues {
     for (const source of Array.isArray(value) ? value : [value]) {
       if (typeof source !== "object" || source === null || Array.isArray(source))
         return this.#fault("must be a map or a list of maps", offsetOf(node), undefined);
+      if (this.#merged > MAX_MERGED) return;
       const from = this.#places.get(source);
-      for (const key of Object.keys(source)) {
-        if (++this.#merged > MAX_MERGED)
-          return this.#fault("merges more than 1 MiB has room for", offsetOf(node), undefined);
+      const keys = Object.keys(source);
+      this.#merged += keys.length;
+      if (this.#merged > MAX_MERGED)
+        return this.#fault("merges more than 1 MiB has room for", offsetOf(node), undefined);
+      for (const key of keys) {
         if (entries.has(key)) continue;
         entries.set(key, source[key]);
         places.set(key, from?.get(key) ?? { key: offsetOf(node), value: offsetOf(node) });
