@@ -46,6 +46,11 @@ export interface Outcome {
   warnings: Fault[];
 }
 
+interface Publishing {
+  document: Document;
+  outcome: Outcome;
+}
+
 /** What becomes of a definition. */
 export interface Settled {
   kind: z.output<typeof DefinitionKind>;
@@ -78,8 +83,9 @@ export function plan(incoming: readonly Incoming[], known: readonly Known[], man
   const toPublish = incoming
     .map((one, index) => ({ ...one, outcome: outcomes[index] as Outcome }))
     .filter(({ outcome }) => manner.publish && !["unchanged", "conflict"].includes(outcome.action));
+  const teams = toPublish.filter(({ document }) => document.kind === "Team");
   for (const { document, outcome } of toPublish) if (document.kind === "Agent") publish(document, outcome);
-  publishTeams(toPublish.filter(({ document }) => document.kind === "Team"));
+  publishTeams(teams);
   incoming.forEach((one, index) => {
     finish(one, index, outcomes[index] as Outcome);
   });
@@ -153,39 +159,39 @@ export function plan(incoming: readonly Incoming[], known: readonly Known[], man
     else Object.assign(definition, { current: version, currentSource: manner.source });
   }
 
-  /** Again and again, as long as one is published of which another may be a member. */
-  function publishTeams(teams: { document: Document; outcome: Outcome }[]): void {
-    const left: typeof teams = [];
-    for (const team of teams) {
-      const { lock, faults } = lockOf(team.document);
-      if (faults.length === 0) {
-        team.outcome.lock = lock;
-        publish(team.document, team.outcome);
-      } else left.push(team);
+  /** Each after its members that come with it; of those that are members of each other first one that can be. */
+  function publishTeams(teams: Publishing[]): void {
+    for (let left = teams; left.length > 0; ) {
+      const coming = new Set(left.map(({ document }) => document.metadata.id));
+      const waits = ({ document }: Publishing) =>
+        membersOf(document).some(({ id }) => id !== document.metadata.id && coming.has(id));
+      const ready = left.filter((team) => !waits(team));
+      if (ready.length === 0)
+        ready.push(left.find(({ document }) => lockOf(document).faults.length === 0) ?? (left[0] as Publishing));
+      ready.forEach(publishTeam);
+      left = left.filter((team) => !ready.includes(team));
     }
-    if (left.length > 0 && left.length < teams.length) {
-      publishTeams(left);
+  }
+
+  function publishTeam({ document, outcome }: Publishing): void {
+    const { lock, faults: errors } = lockOf(document);
+    if (errors.length === 0) {
+      outcome.lock = lock;
+      publish(document, outcome);
       return;
     }
-    for (const { document, outcome } of left) {
-      const { faults: errors } = lockOf(document);
-      const names = errors.map(({ message }) => message).join("; ");
-      const problem = new Problem("member_unresolved", `${document.metadata.id} is not published: ${names}.`, {
-        errors,
-      });
-      Object.assign(outcome, { action: "conflict", problem });
-    }
+    const detail = `${document.metadata.id} is not published: ${errors.map(({ message }) => message).join("; ")}.`;
+    Object.assign(outcome, { action: "conflict", problem: new Problem("member_unresolved", detail, { errors }) });
   }
 
   function lockOf(document: Document) {
     const lock: z.output<typeof LockedMember>[] = [];
     const faults: Fault[] = [];
-    if (document.kind === "Team")
-      document.members.forEach(({ id, version: range }, index) => {
-        const version = id === document.metadata.id ? undefined : meant(id, range);
-        if (version === undefined) faults.push({ pointer: `/members/${index}`, message: unresolved(id, range) });
-        else lock.push({ id, version });
-      });
+    membersOf(document).forEach(({ id, version: range }, index) => {
+      const version = id === document.metadata.id ? undefined : meant(id, range);
+      if (version === undefined) faults.push({ pointer: `/members/${index}`, message: unresolved(id, range) });
+      else lock.push({ id, version });
+    });
     return { lock, faults };
   }
 
@@ -223,6 +229,10 @@ export function plan(incoming: readonly Incoming[], known: readonly Known[], man
 
 const unresolved = (id: string, range: string) =>
   range === "latest" ? `${id} has no current version` : `${id} has no published version that fits ${range}`;
+
+function membersOf(document: Document) {
+  return document.kind === "Team" ? document.members : [];
+}
 
 function conflict(problem: Problem): Outcome {
   return { action: "conflict", problem, warnings: [] };

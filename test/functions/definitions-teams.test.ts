@@ -108,6 +108,23 @@ describe("a team's lock", () => {
     ]);
   });
 
+  test.each([[[0, 1]], [[1, 0]]])(
+    "is on the version of a member that comes with it, in the order %j",
+    async (order) => {
+      await make.published(agent("a"));
+      await make.published(team([{ id: "a" }], "inner"));
+      const documents = [
+        team([{ id: "inner" }], "outer"),
+        make.team({ metadata: { id: "inner", version: "2.0.0" }, members: [{ id: "a" }] }),
+      ];
+      await calls.import(
+        order.map((place) => documents[place] as object),
+        "?publish=true",
+      );
+      expect((await get("outer")).body.lock).toEqual([{ id: "inner", version: "2.0.0" }]);
+    },
+  );
+
   test("of teams that are members of each other is refused to both, and to neither its agents", async () => {
     const documents = [team([{ id: "two" }], "one"), team([{ id: "one" }, { id: "a" }], "two"), agent("a")];
     const { results } = (await calls.import(documents, "?publish=true")).body;
