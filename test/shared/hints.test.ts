@@ -142,5 +142,5 @@ test("an aborted wait ends at once", async () => {
   const waiting = hints.waitFor("a", 20, controller.signal, async () => undefined);
   setTimeout(() => controller.abort(), 100);
   expect(await waiting).toBeUndefined();
-  expect(performance.now() - start).toBeLessThan(1_000);
+  expect(performance.now() - start).toBeLessThan(10_000);
 });
