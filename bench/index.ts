@@ -1,6 +1,7 @@
 import { audit } from "./audit.ts";
 import { auth } from "./auth.ts";
 import { coldStart } from "./cold-start.ts";
+import { definitions } from "./definitions.ts";
 import { deliver } from "./deliver.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { lookup } from "./lookup.ts";
@@ -10,4 +11,15 @@ import type { Bench } from "./support/bench.ts";
 import { sweep } from "./sweep.ts";
 
 /** Every hot path that is measured. */
-export const benches: readonly Bench[] = [lookup, send, pull, deliver, heartbeat, sweep, auth, audit, coldStart];
+export const benches: readonly Bench[] = [
+  lookup,
+  send,
+  pull,
+  deliver,
+  heartbeat,
+  sweep,
+  auth,
+  audit,
+  definitions,
+  coldStart,
+];

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { http } from "@google-cloud/functions-framework";
 import { getTestServer } from "@google-cloud/functions-framework/testing";
 import { type App, compose } from "../functions/compose.ts";
@@ -9,6 +9,7 @@ import { readConfig } from "../shared/config.ts";
 import { migrate } from "../shared/db/migrate.ts";
 import { Problem } from "../shared/errors.ts";
 import { takeOver } from "../shared/http/takeover.ts";
+import { loadWithin } from "./definitions/within.ts";
 import { listen, portTaken } from "./listen.ts";
 import { type EmbeddedPostgres, startPostgres } from "./postgres.ts";
 import { startScheduler } from "./scheduler.ts";
@@ -19,6 +20,7 @@ const root = resolve(import.meta.dirname, "..");
 async function main(): Promise<void> {
   const port = readPort(process.env.PORT);
   const dataDir = resolve(process.env.CAMS_DATA_DIR || join(root, ".data"));
+  const definitions = process.env.CAMS_DEFINITIONS ?? relative(".", join(root, "examples/definitions"));
   // Before the database is touched: a second start with the same port must not disturb the first.
   if (await portTaken(HOST, port)) throw new Error(`port ${port} is taken: set PORT to another one`);
 
@@ -55,6 +57,7 @@ async function main(): Promise<void> {
     app = await compose(config);
     await migrate(app.client, { grants: config.DATABASE_GRANTS });
     await app.repo.system.makePartitions();
+    if (definitions) await loadWithin(app, definitions);
     const handler = app.serve(endpoints);
     http("cams", handler);
     server.current = getTestServer("cams");
@@ -126,6 +129,7 @@ function welcome(url: string, credential: string): string {
     `  curl -s ${url}/v1/agent-inboxes${credential} -H 'content-type: application/json' -d '{"aiAgentAddress":"me@example","inboxDestinationType":"PULL_QUEUE"}'`,
     `  curl -s ${url}/v1/messages${credential} -H 'content-type: application/json' -d '{"recipientAddress":"me@example","senderAddress":"you@example","payload":{"hello":"world"}}'`,
     `  curl -s ${url}/v1/agent-inboxes/me@example/messages/pull${credential} -d '' -X POST`,
+    `  curl -s ${url}/v1/definitions${credential}`,
     `  ${url}/docs   the whole API`,
     "  npm run demo   two agents talking",
   ].join("\n");

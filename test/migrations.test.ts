@@ -1,10 +1,13 @@
 import { readFile } from "node:fs/promises";
 import pg from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { loadWithin } from "../scripts/definitions/within.ts";
 import { describeSchema } from "../scripts/describe-schema.ts";
 import { migrate, SchemaError } from "../shared/db/migrate.ts";
 import { createDatabase, type TestDatabase } from "./support/database.ts";
 import { run } from "./support/global-setup.ts";
+import { makerFor } from "./support/make.ts";
+import { startService } from "./support/service.ts";
 
 let database: TestDatabase;
 beforeEach(async () => {
@@ -44,8 +47,29 @@ test("down to nothing and up again gives the same schema", async () => {
   expect(await picture()).toBe(before);
 });
 
+/** Definitions of every kind: published ones with triggers, a team with its lock, a version that was, a draft, a retired one. */
+async function fillDefinitions() {
+  const service = await startService({}, { url: database.url, drop: async () => {} });
+  await loadWithin(service.app, "examples/definitions");
+  const make = makerFor(service);
+  const { id } = await make.published();
+  await make.published({ metadata: { id, version: "2.0.0" } });
+  await make.definition({ metadata: { id, version: "3.0.0" } });
+  await service.delete(`/v1/definitions/${(await make.published()).id}`);
+  const { rows } = await run(
+    database.url,
+    `select (select count(*) from cams.definition_versions where member_lock is not null)::int as locks,
+       (select count(*) from cams.definition_versions where status = 'DRAFT')::int as drafts,
+       (select count(*) from cams.subscriptions)::int as subscriptions`,
+  );
+  expect(rows).toEqual([{ locks: 1, drafts: 1, subscriptions: expect.any(Number) }]);
+  expect(rows[0].subscriptions).toBeGreaterThan(0);
+  await service.close();
+}
+
 test("each can be taken back alone, with rows in the tables", async () => {
   const { applied } = await up();
+  await fillDefinitions();
   await run(database.url, "select cams.make_message_partitions(2)");
   await run(
     database.url,
@@ -56,6 +80,22 @@ test("each can be taken back alone, with rows in the tables", async () => {
      values (cams.uuid7(now()), 'a', 'b', 'm', '{}', 3, 60, now(), now(), now(), now() + interval '60 s')`,
   );
   for (let left = applied.length - 1; left >= 0; left--) expect((await up(left)).applied).toHaveLength(1);
+});
+
+test("definitions that were taken back come in again, and their history goes on", async () => {
+  const { applied } = await up();
+  await fillDefinitions();
+  await up(applied.indexOf("0013_definitions"));
+  expect((await up()).applied).toEqual(["0013_definitions", "0014_subscriptions"]);
+  const service = await startService({}, { url: database.url, drop: async () => {} });
+  expect((await service.get("/v1/definitions")).body.items).toEqual([]);
+  await loadWithin(service.app, "examples/definitions");
+  const { body } = await service.get("/v1/definitions/ana");
+  expect(body).toMatchObject({ current: true, lock: expect.any(Array) });
+  const { items } = (await service.get("/v1/definitions/ana/history")).body;
+  expect(items.filter(({ action }: { action: string }) => action === "version_published")).toHaveLength(2);
+  expect((await service.get("/v1/audit/verify")).body.valid).toBe(true);
+  await service.close();
 });
 
 test("of four starters at once one applies and the others find nothing to do", async () => {

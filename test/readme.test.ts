@@ -1,32 +1,16 @@
-import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
 import { useGuardedService } from "./support/callers.ts";
+import { bash, scriptsOf } from "./support/guides.ts";
 import { makerFor } from "./support/make.ts";
 import { startProcess } from "./support/process.ts";
 import { useService } from "./support/service.ts";
 
 const service = useService();
 const guarded = useGuardedService();
-
-/** The curl lines of a document below a heading, one script for each block. */
-async function scriptsOf(document: string, heading: string): Promise<string[]> {
-  const section =
-    (await readFile(document, "utf8")).split(/^## /m).find((text) => text.startsWith(`${heading}\n`)) ?? "";
-  return [...section.matchAll(/```sh\n(.*?)```/gs)].map(([, script = ""]) => script);
-}
-
-/** Runs a script in a folder of its own that is thrown away; answers the lines it printed. */
-async function bash(script: string, env: Record<string, string> = {}): Promise<string[]> {
-  const cwd = await mkdtemp(join(tmpdir(), "cams-readme-"));
-  onTestFinished(() => rm(cwd, { recursive: true, force: true, maxRetries: 20 }));
-  const { stdout } = await promisify(execFile)("bash", ["-euc", script], { cwd, env: { ...process.env, ...env } });
-  return stdout.trim().split("\n");
-}
 
 test("README's curl lines work as printed: registered, sent, pulled, acknowledged", async () => {
   const lines = (await readFile("README.md", "utf8")).split("\n").filter((line) => line.startsWith("curl "));
@@ -66,11 +50,16 @@ test("docs/authentication.md: from no credentials to keys on one's own machine, 
 
   // What is printed as something to try works too, with the key that may.
   const tries = closed.output().match(/^ {2}curl .*$/gm) ?? [];
-  expect(tries).toHaveLength(3);
+  expect(tries).toHaveLength(4);
   const tried = (await bash(tries.join("\n"), { CAMS_KEY: adminKey })).map((line) => JSON.parse(line));
-  expect(tried).toMatchObject([{ aiAgentAddress: "me@example" }, { status: "QUEUED" }, { messages: [{ attempt: 1 }] }]);
+  expect(tried).toMatchObject([
+    { aiAgentAddress: "me@example" },
+    { status: "QUEUED" },
+    { messages: [{ attempt: 1 }] },
+    { items: [] },
+  ]);
   const refused = (await bash(tries.join("\n"), { CAMS_KEY: camsKey })).map((line) => JSON.parse(line));
-  expect(refused).toMatchObject([{ code: "forbidden" }, { code: "forbidden" }, { code: "forbidden" }]);
+  expect(refused).toMatchObject([{ code: "forbidden" }, { code: "forbidden" }, { code: "forbidden" }, { items: [] }]);
   expect(await closed.end("SIGINT")).toBe(0);
 });
 
@@ -108,6 +97,8 @@ test("every file that a document links to is there", async () => {
     "docs/delivery.md",
     "docs/authentication.md",
     "docs/audit.md",
+    "docs/definitions.md",
+    "docs/configuration.md",
     "docs/deploy.md",
   ];
   for (const document of documents) {

@@ -33,6 +33,7 @@ export async function startService(
     env: {
       ...process.env,
       LOG_LEVEL,
+      CAMS_DEFINITIONS: "",
       ...env,
       DATABASE_URL: databaseUrl,
       PORT: `${port}`,

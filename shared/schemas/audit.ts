@@ -7,8 +7,12 @@ export const AuditEntry = z
     sequence: z.int().meta({ description: "Its place in the chain; no number is left out." }),
     at: Timestamp,
     actor: z.string().meta({ description: "The principal; of a change past the service, the database's user." }),
-    action: z.string().meta({ description: "`created`, `updated`, `deleted`, `secret_rotated`." }),
-    resourceType: z.string().meta({ description: "`inbox`, `principal`, `api_key`." }),
+    action: z.string().meta({
+      description: "`created`, `updated`, `deleted`, `secret_rotated`; of a version `published`, `deprecated`.",
+    }),
+    resourceType: z
+      .string()
+      .meta({ description: "`inbox`, `principal`, `api_key`, `definition`, `definition_version`, `subscription`." }),
     resourceId: z.string(),
     ownerTeam: z.string().optional(),
     before: JsonObject.optional(),

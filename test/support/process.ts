@@ -26,7 +26,7 @@ const script = new URL("../../scripts/start.ts", import.meta.url).pathname;
 function spawnService(env: Record<string, string>) {
   const { DATABASE_URL: _, npm_lifecycle_event: __, ...inherited } = process.env;
   const child = spawn(process.execPath, [script], {
-    env: { ...inherited, PORT: "0", LOG_LEVEL: "ERROR", ...env },
+    env: { ...inherited, PORT: "0", LOG_LEVEL: "ERROR", CAMS_DEFINITIONS: "", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let text = "";
