@@ -16,7 +16,7 @@ export interface Answered {
  * Posts to functions within this process, as `who`. Whatever is asked of callers at the port, nobody need have a
  * credential for this one: its connections are pipes to which nothing else has the other end.
  */
-export function callerWithin(app: App, who: Caller): (path: string, yaml?: string) => Promise<Answered> {
+export function callerWithin(app: App, who: Caller): (path: string, json?: string) => Promise<Answered> {
   const server = createServer(
     app.serve(endpoints, {
       async admit(_req, _role, _directory, introduce) {
@@ -25,17 +25,17 @@ export function callerWithin(app: App, who: Caller): (path: string, yaml?: strin
       },
     }),
   );
-  return (path, yaml) =>
+  return (path, json) =>
     new Promise((resolve, reject) => {
       const [near, far] = duplexPair();
       server.emit("connection", far);
-      const headers = yaml === undefined ? {} : { "content-type": "application/yaml" };
+      const headers = json === undefined ? {} : { "content-type": "application/json" };
       const asked = request({ path, method: "POST", headers, createConnection: () => near }, (answer) => {
         text(answer)
           .then((text) => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, text }))
           .catch(reject)
           .finally(() => near.destroy());
       });
-      asked.once("error", reject).end(yaml);
+      asked.once("error", reject).end(json);
     });
 }

@@ -58,7 +58,7 @@ function posting(base: string, key: string | undefined) {
     try {
       const answer = await fetch(base + path, {
         method: "POST",
-        headers: { "content-type": "application/yaml", ...(key && { "x-cams-key": key }) },
+        headers: { "content-type": "application/json", ...(key && { "x-cams-key": key }) },
         body,
         signal: AbortSignal.timeout(120_000),
       });

@@ -1,8 +1,8 @@
 import { Problem } from "../../shared/errors.ts";
 import { defineEndpoint } from "../../shared/http/endpoint.ts";
 import type { Outcome } from "../../shared/rules/definition-plan.ts";
-import { readDefinitions } from "../../shared/rules/definition-yaml.ts";
-import { DefinitionsYaml, type Imported, ImportedAll, ImportQuery } from "../../shared/schemas/definition.ts";
+import { readDefinition, readDefinitions } from "../../shared/rules/definition-yaml.ts";
+import { DefinitionsToImport, type Imported, ImportedAll, ImportQuery } from "../../shared/schemas/definition.ts";
 
 /** Most documents of one call: they are locked and written together. */
 const MAX_DOCUMENTS = 2000;
@@ -11,14 +11,14 @@ export const definitionsImport = defineEndpoint({
   name: "definitions-import",
   method: "POST",
   path: "/v1/definitions/import",
-  summary: "Import definitions from YAML, one document or many",
+  summary: "Import definitions from YAML or JSON, one document or many",
   description:
     "In our own form (`kind`), or one of two older ones: `agent:` or `team:` with sections, and `metadata:` in snake_case. " +
     "Each document has a result of its own, in order, and one that is refused keeps no other back. What exists with the same " +
     "content is `unchanged`. Teams find members that come with them.",
   role: "operator",
   query: ImportQuery,
-  body: DefinitionsYaml,
+  body: DefinitionsToImport,
   bodyType: "application/yaml",
   status: 200,
   returns: ImportedAll,
@@ -26,7 +26,7 @@ export const definitionsImport = defineEndpoint({
   errors: [],
   runtime: { memoryMb: 512 },
   handler: async ({ query: { publish, dryRun, source }, body, repo }) => {
-    const read = readDefinitions(body);
+    const read = typeof body === "string" ? readDefinitions(body) : [body].flat().map(readDefinition);
     if (read.length > MAX_DOCUMENTS) {
       const errors = [{ pointer: "", message: `must be at most ${MAX_DOCUMENTS} documents` }];
       throw new Problem("invalid_request", `There are ${read.length} documents.`, { errors });

@@ -9,8 +9,8 @@ export interface Loaded extends FileDocument {
 }
 
 interface Manner {
-  /** Sends YAML to a path of the service. */
-  post(path: string, yaml: string): Promise<Answered>;
+  /** Sends JSON to a path of the service. */
+  post(path: string, json: string): Promise<Answered>;
   publish: boolean;
   dryRun: boolean;
   progress?(done: number, all: number): void;
@@ -28,7 +28,7 @@ const MAX_RETRY_SECONDS = 10;
 /**
  * Imports all definitions of a folder, or of a file. Each file is read here, by the same rules as in the service: so a
  * fault has its place in its file, and what one file is like does nothing to the others. What can be read is sent on as
- * JSON, which is YAML, and needs none of its surroundings.
+ * JSON, which takes the service a tenth of the time to read.
  * @throws Error in one line, when the folder cannot be read or the service does not take what is sent
  */
 export async function loadDefinitions(path: string, manner: Manner): Promise<Loaded[]> {
@@ -89,7 +89,7 @@ function bodiesOf(documents: FileDocument[]): FileDocument[][] {
   const bodies: FileDocument[][] = [];
   let room = 0;
   for (const one of documents) {
-    const bytes = Buffer.byteLength(yamlOf(one));
+    const bytes = Buffer.byteLength(jsonOf(one));
     const body = bodies.at(-1);
     if (body && bytes <= room && body.length < BODY_DOCUMENTS) body.push(one);
     else {
@@ -101,17 +101,17 @@ function bodiesOf(documents: FileDocument[]): FileDocument[][] {
   return bodies;
 }
 
-function yamlOf({ document }: FileDocument): string {
-  return `---\n${JSON.stringify(document)}\n`;
+function jsonOf({ document }: FileDocument): string {
+  return JSON.stringify(document);
 }
 
 /** Sends documents in one call, or when that is more than one call takes, in two. */
 async function sendTo(results: Map<FileDocument, Imported>, body: FileDocument[], manner: Manner): Promise<void> {
   const { publish, dryRun } = manner;
   const path = `/v1/definitions/import?publish=${publish}&dryRun=${dryRun}&source=loader`;
-  const answer = await insist(() => manner.post(path, body.map(yamlOf).join("")));
+  const answer = await insist(() => manner.post(path, `[${body.map(jsonOf).join(",")}]`));
   if (answer.status !== 200 && answer.status !== 413) throw new Error(refusalOf(answer));
-  const read = answer.status === 200 ? ImportedAll.safeParse(jsonOf(answer)) : undefined;
+  const read = answer.status === 200 ? ImportedAll.safeParse(parsed(answer)) : undefined;
   if (read && !read.success) throw new Error(refusalOf(answer));
   const imported =
     read?.data.results ?? body.slice(0, 1).map((one) => invalid(one, [{ pointer: "", message: refusalOf(answer) }]));
@@ -142,12 +142,12 @@ async function insist(ask: () => Promise<Answered>): Promise<Answered> {
 }
 
 function refusalOf(answer: Answered): string {
-  const { code, detail } = (jsonOf(answer) ?? {}) as { code?: string; detail?: string };
+  const { code, detail } = (parsed(answer) ?? {}) as { code?: string; detail?: string };
   if (!code) return `it answers ${answer.status}: is the URL right?`;
   return `${code}: ${detail}${answer.status === 401 ? " Is CAMS_KEY right?" : ""}`;
 }
 
-function jsonOf({ text }: Answered): unknown {
+function parsed({ text }: Answered): unknown {
   try {
     return JSON.parse(text);
   } catch {

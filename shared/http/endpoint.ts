@@ -82,7 +82,7 @@ interface Definition<P, Q, B, A, N extends Needs> {
   params?: P;
   query?: Q;
   body?: B;
-  /** The body's media type when it is not JSON: it is then given as text. */
+  /** Another media type that the body may have beside JSON: it is then given as text. */
   bodyType?: "application/yaml";
   status: 200 | 201 | 202 | 204;
   /** The answer's shape; none with 204. */

@@ -105,7 +105,7 @@ function operationOf(endpoint: Endpoint): ZodOpenApiOperationObject {
     security: endpoint.role === "public" ? [] : [{ token: [] }, { key: [] }],
     requestParams,
     ...(body && {
-      requestBody: { required: !accepts(body, {}), content: { [bodyTypeOf(endpoint)]: { schema: body } } },
+      requestBody: { required: !accepts(body, {}), content: contentOf(endpoint, body) },
     }),
     responses: {
       [status]: {
@@ -126,8 +126,9 @@ function operationOf(endpoint: Endpoint): ZodOpenApiOperationObject {
   };
 }
 
-function bodyTypeOf({ bodyType, method }: Endpoint): string {
-  return bodyType ?? (method === "PATCH" ? "application/merge-patch+json" : "application/json");
+function contentOf({ bodyType, method }: Endpoint, body: z.ZodType) {
+  const json = { [method === "PATCH" ? "application/merge-patch+json" : "application/json"]: { schema: body } };
+  return bodyType ? { [bodyType]: { schema: z.string() }, ...json } : json;
 }
 
 function answerHeaders(endpoint: Endpoint): Record<string, z.ZodType> {

@@ -18,19 +18,19 @@ export interface Body {
   json: unknown;
 }
 
-/** What a body may be sent as. A merge patch has a type of its own (RFC 7396); YAML has had several before RFC 9512, and JSON is YAML. */
+/** What a body may be sent as. A merge patch has a type of its own (RFC 7396); YAML had several before RFC 9512. */
 const JSON_TYPES = /^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/i;
 const PATCH_TYPES = /^application\/(merge-patch\+)?json\s*(;\s*charset="?utf-8"?\s*)?$/i;
-const YAML_TYPES = /^(application\/json|(application|text)\/(x-)?yaml)\s*(;\s*charset="?utf-8"?\s*)?$/i;
+const YAML_TYPES = /^(application|text)\/(x-)?yaml\s*(;\s*charset="?utf-8"?\s*)?$/i;
 
 /**
- * Reads a request's body, as JSON or where the endpoint takes it as YAML, which is left as text; `undefined` when there
- * is none.
+ * Reads a request's body: JSON, or where the endpoint takes it YAML, which is left as text; `undefined` when there is
+ * none.
  * @throws Problem unsupported_media_type, body_too_large, malformed_json, invalid_request
  */
 export async function readBody(
   req: IncomingMessage & { rawBody?: Buffer },
-  { method, bodyType }: Pick<Endpoint, "method" | "bodyType">,
+  endpoint: Pick<Endpoint, "method" | "bodyType">,
 ): Promise<Body | undefined> {
   const { "content-length": length, "transfer-encoding": chunked, "content-type": type } = req.headers;
   if (chunked === undefined && (length === undefined || length === "0")) return undefined;
@@ -39,14 +39,19 @@ export async function readBody(
   const bytes = req.rawBody ?? (await collect(req, tooLarge));
   if (!bytes || bytes.length > MAX_BODY_BYTES) throw new Problem("body_too_large", "A body may have 1 MiB at most.");
   if (bytes.length === 0) return undefined;
-  const types = bodyType ? YAML_TYPES : method === "PATCH" ? PATCH_TYPES : JSON_TYPES;
-  if (!types.test(type ?? "")) {
-    const wanted = bodyType ?? (method === "PATCH" ? "application/merge-patch+json" : "application/json");
-    throw new Problem("unsupported_media_type", `Send the body with Content-Type: ${wanted}.`);
-  }
+  const isYaml = saysYaml(type ?? "", endpoint);
   if (encoding !== undefined && encoding !== "identity")
     throw new Problem("unsupported_media_type", "Send the body without Content-Encoding.");
-  return { bytes, json: bodyType ? readText(bytes) : parseJson(bytes) };
+  return { bytes, json: isYaml ? readText(bytes) : parseJson(bytes) };
+}
+
+/** Whether a body is YAML, which few endpoints take, and not JSON, which all do. */
+function saysYaml(type: string, { method, bodyType }: Pick<Endpoint, "method" | "bodyType">): boolean {
+  if (bodyType && YAML_TYPES.test(type)) return true;
+  const isPatch = method === "PATCH";
+  if ((isPatch ? PATCH_TYPES : JSON_TYPES).test(type)) return false;
+  const wanted = bodyType ?? (isPatch ? "application/merge-patch+json" : "application/json");
+  throw new Problem("unsupported_media_type", `Send the body with Content-Type: ${wanted}.`);
 }
 
 function readText(bytes: Buffer): string {
@@ -85,6 +90,7 @@ export function parseRequest(endpoint: Endpoint, match: Match, search: string, b
   };
   const params = parse(endpoint.params, match.params);
   const query = endpoint.query ? parse(endpoint.query, readQuery(search, faults)) : refuseQuery(search, faults);
+  // No body at all stands for an object without fields, or for an empty text.
   const nothing = endpoint.bodyType ? "" : {};
   const parsedBody = endpoint.body ? parse(endpoint.body, body?.json ?? (body ? null : nothing)) : undefined;
   if (!endpoint.body && body && !isEmptyObject(body.json))

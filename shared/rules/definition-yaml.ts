@@ -60,6 +60,19 @@ export function readDefinitions(text: string): ReadDefinition[] {
   });
 }
 
+/** Reads a document that was parsed already, in each of the three forms; its faults have no place in a text. */
+export function readDefinition(written: unknown): ReadDefinition {
+  const form = inOurForm(written);
+  const told = { ...textOf(form.document, "id"), ...textOf(form.document, "version") };
+  const result = DefinitionDocument.safeParse(form.document);
+  const faults = form.faults.map(({ path, message }) => ({ pointer: pointer(path), message }));
+  if (result.success && faults.length === 0) return { ...told, document: result.data, faults };
+  const issues = form.document === undefined ? [] : (result.error?.issues ?? []);
+  for (const issue of issues.slice(0, MAX_FAULTS))
+    for (const fault of faultsOf({ ...issue, path: form.writtenAt(issue.path) })) faults.push(fault);
+  return { ...told, faults: faults.slice(0, MAX_FAULTS) };
+}
+
 function refused(message: string): ReadDefinition {
   return { faults: [{ pointer: "", message }] };
 }

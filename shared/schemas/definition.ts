@@ -139,11 +139,17 @@ export const ImportQuery = z.strictObject({
   }),
 });
 
-/** Text of definitions, in YAML. */
-export const DefinitionsYaml = z
-  .string()
-  .min(1)
-  .meta({ id: "DefinitionsYaml", description: "YAML 1.2: one document, or several separated by `---`." });
+/** What is imported: YAML as text, or from JSON one document or a list of them. */
+export const DefinitionsToImport = z
+  .custom<string | object>(
+    (value) => value !== "" && (typeof value === "string" || (typeof value === "object" && value !== null)),
+    "must be YAML, or JSON with a document or a list of documents",
+  )
+  .meta({
+    id: "DefinitionsToImport",
+    description: "A document, or a list of documents.",
+    override: { oneOf: [{ type: "object" }, { type: "array", items: { type: "object" } }] },
+  });
 
 /** A fault of a document, with its place in the text. */
 export const DocumentFault = z

@@ -203,10 +203,25 @@ describe("the body", () => {
     },
   );
 
-  test("is taken as JSON, which is YAML", async () => {
-    expect((await send("application/json", JSON.stringify(agent()))).body.results).toMatchObject([
-      { action: "created" },
-    ]);
+  test.each<[string, unknown, string[]]>([
+    ["one document", agent(), ["created"]],
+    ["a list", [agent(), agent("1.1.0"), { kind: "Agent" }, null], ["created", "created", "invalid", "invalid"]],
+    ["an older form", { agent: { id: "echo", name: "Echo", version: 3 } }, ["created"]],
+    ["nothing", [], []],
+  ])("is taken as JSON: %s", async (_, body, actions) => {
+    const { results } = (await send("application/json", JSON.stringify(body))).body;
+    expect(actionsOf(results)).toEqual(actions);
+  });
+
+  test("as JSON in an older form has the faults where they were written", async () => {
+    const body = {
+      metadata: { id: "echo", name: "", version: "1.0.0" },
+      event_pools: [1],
+      triggers: [{ type: "a..b" }],
+    };
+    const [{ errors }] = (await send("application/json", JSON.stringify(body))).body.results;
+    const pointers = errors.map(({ pointer }: { pointer: string }) => pointer);
+    expect(pointers.toSorted()).toEqual(["/event_pools/0", "/metadata/name", "/triggers/0/type"]);
   });
 
   test.each<[string, number, string, string | Uint8Array<ArrayBuffer>]>([
@@ -215,6 +230,8 @@ describe("the body", () => {
     ["400 when it is not UTF-8", 400, "application/yaml", new Uint8Array([0x61, 0xff])],
     ["400 when it is empty", 400, "application/yaml", ""],
     ["400 with more than 2,000 documents", 400, "application/yaml", "a: 1\n---\n".repeat(2001)],
+    ["400 when it is JSON cut short", 400, "application/json", '[{"kind":'],
+    ["400 when it is a number", 400, "application/json", "1"],
     ["413 with more than 1 MiB", 413, "application/yaml", "#".repeat(1024 * 1024 + 1)],
   ])("is refused: %s", async (_, status, type, body) => {
     expect((await send(type, body)).status).toBe(status);
