@@ -44,7 +44,7 @@ async function load(args: string[]): Promise<boolean> {
     dryRun,
     ...(process.stderr.isTTY && { progress }),
   }).finally(() => process.stderr.isTTY && process.stderr.write("\r\x1b[K"));
-  for (const line of await linesOf(loaded)) console.log(line);
+  for (const line of linesOf(loaded)) console.log(line);
   console.log(`${summaryOf(loaded)}${dryRun ? " (dry run: nothing was written)" : ""}`);
   return !loaded.some(isRefused);
 }

@@ -32,7 +32,7 @@ const MAX_RETRY_SECONDS = 10;
  * @throws Error in one line, when the folder cannot be read or the service does not take what is sent
  */
 export async function loadDefinitions(path: string, manner: Manner): Promise<Loaded[]> {
-  const all = await readFolder(path);
+  const all = readFolder(path);
   const results = new Map<FileDocument, Imported>();
   for (const one of all) if (!one.document) results.set(one, invalid(one, one.faults));
   const readable = all.filter(({ document }) => document);

@@ -11,12 +11,11 @@ export function isRefused({ result: { action } }: Loaded): boolean {
  * What became of documents, for people: a line for each that is new, refused or warned about, and below it what is wrong
  * and where.
  */
-export async function linesOf(loaded: readonly Loaded[]): Promise<string[]> {
-  const lines = await Promise.all(loaded.map(linesOfOne));
-  return lines.flat();
+export function linesOf(loaded: readonly Loaded[]): string[] {
+  return loaded.flatMap(linesOfOne);
 }
 
-async function linesOfOne(one: Loaded): Promise<string[]> {
+function linesOfOne(one: Loaded): string[] {
   const { id, version = "", action, status, current, problem, errors = [], warnings = [] } = one.result;
   if (action === "unchanged" && warnings.length === 0) return [];
   const place = current ? "current" : status?.toLowerCase();
@@ -26,12 +25,12 @@ async function linesOfOne(one: Loaded): Promise<string[]> {
     ? [{ pointer: errors[0]?.pointer ?? "", message: `${problem.code}: ${problem.detail}` }]
     : errors;
   const all: DocumentFault[] = [...faults, ...warnings.map((one) => ({ ...one, message: `warning: ${one.message}` }))];
-  const placed = all.map(async ({ pointer, message, ...known }) => {
-    const { line, column } = action === "invalid" ? known : await placeOf(one, pointer);
+  const placed = all.map(({ pointer, message, ...known }) => {
+    const { line, column } = action === "invalid" ? known : placeOf(one, pointer);
     const place = [one.file, line, column].filter((part) => part !== undefined).join(":");
     return `  ${[place, pointer, message].filter((part) => part !== "").join(" ")}`;
   });
-  return [told, ...(await Promise.all(placed))];
+  return [told, ...placed];
 }
 
 /** How many of which, in one line. */

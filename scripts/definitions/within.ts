@@ -11,7 +11,7 @@ export async function loadWithin(app: App, folder: string): Promise<void> {
   try {
     const loaded = await loadDefinitions(folder, { post: callerWithin(app, LOADER), publish: true, dryRun: false });
     const toTell = loaded.filter((one) => isRefused(one) || one.result.warnings);
-    for (const line of await linesOf(toTell)) console.error(line);
+    for (const line of linesOf(toTell)) console.error(line);
     if (toTell.length > 0) console.error(`definitions of ${folder}: ${summaryOf(loaded)}`);
   } catch (error) {
     console.error(`definitions of ${folder} are not loaded: ${(error as Error).message}`);
