@@ -31,7 +31,7 @@ const metadata = { name: {}, role: {}, description: {}, author: {}, tags: {}, ow
 
 /** `metadata:`, `goal:`, `triggers:` and so on. */
 const REGISTRY: Fields = {
-  metadata: { fields: { id: {}, version: {}, ...metadata } },
+  metadata: { fields: { id: {}, version: { convert: versionOf }, ...metadata } },
   goal: { fields: { type: {}, description: {} } },
   model: {},
   instructions: {},

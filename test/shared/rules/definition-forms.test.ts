@@ -89,6 +89,11 @@ test("what the registry's form has no field for stays where it was, under extens
   });
 });
 
+test("a whole number as a version is read in the registry form too", () => {
+  const [read] = readDefinitions("metadata: { id: a, name: A, version: 2.0 }");
+  expect(read?.document?.metadata.version).toBe("2.0.0");
+});
+
 const agent = { agent_id: "a", name: "A", version: 27 };
 
 test.each([
