@@ -30,11 +30,17 @@ interface Named {
 /** 1,000 documents take a second or two; another import may have to wait for them. */
 const MANY = { statementTimeoutSeconds: 30 };
 
-/** Those there are of the definitions that documents are versions of, locked, or refer to, held as they are. */
-async function knownOf({ db }: Context, documents: readonly Document[]): Promise<Known[]> {
-  const own = new Set(documents.map(({ metadata }) => metadata.id));
-  const named = documents.flatMap((one) => (one.kind === "Agent" ? one.subagents : one.members).map(({ id }) => id));
-  const others = [...new Set(named)].filter((id) => !own.has(id));
+/**
+ * Those there are of the definitions that documents are versions of or refer to. Locked are their own, and what a team's
+ * lock is settled on, so that it is neither retired nor deprecated meanwhile: all in one order, or two imports would wait
+ * for each other. Sub-agents are not, as agents may well be those of one another.
+ */
+async function knownOf({ db }: Context, documents: readonly Document[], { publish }: Manner): Promise<Known[]> {
+  const idsOf = (refer: (one: Document) => readonly { id: string }[]) => documents.flatMap(refer).map(({ id }) => id);
+  const members = idsOf((one) => (one.kind === "Team" ? one.members : []));
+  const subagents = idsOf((one) => (one.kind === "Agent" ? one.subagents : []));
+  const decided = new Set([...idsOf(({ metadata }) => [metadata]), ...(publish ? members : [])]);
+  const named = [...members, ...subagents].filter((id) => !decided.has(id));
   const definition = sql`
     d.definition_id as id, d.kind, d.owner_team as "ownerTeam", d.retired_at is not null as retired,
     d.current_version as "currentVersion", d.current_source as "currentSource"`;
@@ -42,20 +48,16 @@ async function knownOf({ db }: Context, documents: readonly Document[]): Promise
     "definitions.lock",
     LockedRow,
     sql`
-      select ${definition} from cams.definitions d where d.definition_id = any (${[...own]}::text[])
+      select ${definition} from cams.definitions d where d.definition_id = any (${[...decided]}::text[])
       order by d.definition_id
       for no key update`,
   );
-  // What a team's lock is settled on is neither retired nor deprecated meanwhile.
-  const held = await db.many(
-    "definitions.hold",
+  const others = await db.many(
+    "definitions.named",
     LockedRow,
-    sql`
-      select ${definition} from cams.definitions d where d.definition_id = any (${others}::text[])
-      order by d.definition_id
-      for share`,
+    sql`select ${definition} from cams.definitions d where d.definition_id = any (${named}::text[])`,
   );
-  const rows = [...locked, ...held];
+  const rows = [...locked, ...others];
   const versions = await db.many(
     "definitions.known_versions",
     VersionRow,
@@ -138,7 +140,9 @@ function rowsOf(known: readonly Known[], settled: ReadonlyMap<string, Settled>, 
     const one = before.get(id);
     const versions = [...taken, ...(one?.versions ?? [])].map(({ version }) => version);
     const row = { id, kind, ownerTeam, current, currentSource, highest: highest(versions) };
-    return { row, isNew: one === undefined, moved: current !== one?.currentVersion };
+    // Its triggers are its owner's.
+    const isGiven = current !== undefined && ownerTeam !== one?.ownerTeam;
+    return { row, isNew: one === undefined, moved: current !== one?.currentVersion || isGiven };
   });
 }
 
@@ -175,7 +179,7 @@ async function takeIn(
   dryRun: boolean,
 ): Promise<Outcome[]> {
   const incoming = documents.map((document) => ({ document, contentHash: contentHashOf(document) }));
-  const known = await knownOf(context, documents);
+  const known = await knownOf(context, documents, manner);
   const { outcomes, settled } = plan(incoming, known, manner, context.caller);
   if (dryRun) return outcomes;
   const having = (...actions: Outcome["action"][]) =>

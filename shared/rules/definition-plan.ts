@@ -3,7 +3,8 @@ import { type Fault, forbidden, Problem } from "../errors.ts";
 import type { DefinitionSource, LockedMember, VersionStatus } from "../schemas/definition.ts";
 import type { DefinitionDocument, DefinitionKind } from "../schemas/definition-document.ts";
 import { type Caller, isUnbound, teamOf } from "./access.ts";
-import { compare, resolve } from "./versions.ts";
+import { membersOf, type TeamDocument, unresolved } from "./definition-members.ts";
+import { compare } from "./versions.ts";
 
 type Document = z.output<typeof DefinitionDocument>;
 type Status = z.output<typeof VersionStatus>;
@@ -46,8 +47,8 @@ export interface Outcome {
   warnings: Fault[];
 }
 
-interface Publishing {
-  document: Document;
+interface Team {
+  document: TeamDocument;
   outcome: Outcome;
 }
 
@@ -79,13 +80,13 @@ export function plan(incoming: readonly Incoming[], known: readonly Known[], man
     ]),
   );
   const firsts = new Map<string, number>();
+  const { meant, lockOf, forget } = membersOf(settled, retired);
   const outcomes = incoming.map(admit);
   const toPublish = incoming
     .map((one, index) => ({ ...one, outcome: outcomes[index] as Outcome }))
     .filter(({ outcome }) => manner.publish && !["unchanged", "conflict"].includes(outcome.action));
-  const teams = toPublish.filter(({ document }) => document.kind === "Team");
   for (const { document, outcome } of toPublish) if (document.kind === "Agent") publish(document, outcome);
-  publishTeams(teams);
+  publishTeams(toPublish.flatMap(({ document, outcome }) => (document.kind === "Team" ? [{ document, outcome }] : [])));
   incoming.forEach((one, index) => {
     finish(one, index, outcomes[index] as Outcome);
   });
@@ -150,6 +151,7 @@ export function plan(incoming: readonly Incoming[], known: readonly Known[], man
     const definition = settled.get(id) as Settled;
     const place = definition.versions.get(version);
     if (place) place.status = "PUBLISHED";
+    forget(id);
     const { current, currentSource } = definition;
     const isHigher = current === undefined || compare(version, current) > 0;
     if (manner.activate === "never" || (manner.activate === "ifHigher" && !isHigher)) return;
@@ -159,48 +161,39 @@ export function plan(incoming: readonly Incoming[], known: readonly Known[], man
     else Object.assign(definition, { current: version, currentSource: manner.source });
   }
 
-  /** Each after its members that come with it; of those that are members of each other first one that can be. */
-  function publishTeams(teams: Publishing[]): void {
-    for (let left = teams; left.length > 0; ) {
-      const coming = new Set(left.map(({ document }) => document.metadata.id));
-      const waits = ({ document }: Publishing) =>
-        membersOf(document).some(({ id }) => id !== document.metadata.id && coming.has(id));
-      const ready = left.filter((team) => !waits(team));
-      if (ready.length === 0)
-        ready.push(left.find(({ document }) => lockOf(document).faults.length === 0) ?? (left[0] as Publishing));
-      ready.forEach(publishTeam);
-      left = left.filter((team) => !ready.includes(team));
+  /** Members before their teams, so that a lock does not depend on the order in which they come. */
+  function publishTeams(teams: Team[]): void {
+    const byId = Map.groupBy(teams, ({ document }) => document.metadata.id);
+    const seen = new Set<Team>();
+    const queue: Team[] = [];
+    const enqueue = (team: Team): void => {
+      if (seen.has(team)) return;
+      seen.add(team);
+      for (const id of new Set(team.document.members.map((member) => member.id))) byId.get(id)?.forEach(enqueue);
+      queue.push(team);
+    };
+    teams.forEach(enqueue);
+    // Where they are members of one another, one may have to wait for another's.
+    const waiting = new Map<string, Team[]>();
+    for (const team of queue) {
+      const { id } = team.document.metadata;
+      const { lock, missing } = lockOf(team.document);
+      if (missing !== undefined) waiting.set(missing, [...(waiting.get(missing) ?? []), team]);
+      else {
+        team.outcome.lock = lock;
+        publish(team.document, team.outcome);
+        queue.push(...(waiting.get(id) ?? []));
+        waiting.delete(id);
+      }
     }
-  }
-
-  function publishTeam({ document, outcome }: Publishing): void {
-    const { lock, faults: errors } = lockOf(document);
-    if (errors.length === 0) {
-      outcome.lock = lock;
-      publish(document, outcome);
-      return;
+    for (const { document, outcome } of [...waiting.values()].flat()) {
+      const { faults: errors } = lockOf(document);
+      const names = errors.map(({ message }) => message).join("; ");
+      const problem = new Problem("member_unresolved", `${document.metadata.id} is not published: ${names}.`, {
+        errors,
+      });
+      Object.assign(outcome, { action: "conflict", problem });
     }
-    const detail = `${document.metadata.id} is not published: ${errors.map(({ message }) => message).join("; ")}.`;
-    Object.assign(outcome, { action: "conflict", problem: new Problem("member_unresolved", detail, { errors }) });
-  }
-
-  function lockOf(document: Document) {
-    const lock: z.output<typeof LockedMember>[] = [];
-    const faults: Fault[] = [];
-    membersOf(document).forEach(({ id, version: range }, index) => {
-      const version = id === document.metadata.id ? undefined : meant(id, range);
-      if (version === undefined) faults.push({ pointer: `/members/${index}`, message: unresolved(id, range) });
-      else lock.push({ id, version });
-    });
-    return { lock, faults };
-  }
-
-  function meant(id: string, range: string): string | undefined {
-    const definition = settled.get(id);
-    const isLive = definition && (definition.current !== undefined || !retired.has(id));
-    if (!isLive) return undefined;
-    const published = [...definition.versions].filter(([, { status }]) => status === "PUBLISHED");
-    return resolve(range, { versions: published.map(([version]) => version), current: definition.current });
   }
 
   function finish({ document, contentHash }: Incoming, index: number, outcome: Outcome): void {
@@ -225,13 +218,6 @@ export function plan(incoming: readonly Incoming[], known: readonly Known[], man
       });
     else if (place.status === "DRAFT") outcome.warnings.push(...lockOf(document).faults);
   }
-}
-
-const unresolved = (id: string, range: string) =>
-  range === "latest" ? `${id} has no current version` : `${id} has no published version that fits ${range}`;
-
-function membersOf(document: Document) {
-  return document.kind === "Team" ? document.members : [];
 }
 
 function conflict(problem: Problem): Outcome {

@@ -137,6 +137,15 @@ describe("an operator", () => {
     expect((await patch("echo", { skills: ["a"] }, "", guarded.key("foreignOperator"))).status).toBe(201);
   });
 
+  test("hands its triggers over with it, when it is given away", async () => {
+    const document = make.document({ metadata: { ownerTeam: "sales" }, triggers: [{ eventType: "alert.*" }] });
+    const { id } = await make.published(document);
+    const metadata = { ...document.metadata, version: "1.1.0", ownerTeam: "elsewhere" };
+    await make.definition({ ...document, metadata });
+    const owners = "select owner_team, from_version from cams.subscriptions where definition_id = $1";
+    expect(await service.sql(owners, [id])).toEqual([{ owner_team: "elsewhere", from_version: "1.0.0" }]);
+  });
+
   test("without a team makes what belongs to the administrators", async () => {
     const { principalId } = await make.principal({ role: "operator" });
     const { key } = await make.key(principalId);

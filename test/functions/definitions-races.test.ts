@@ -78,6 +78,28 @@ test("patch, publish, activate, deprecate and import at once leave one current v
   expect(audit).toBe("valid");
 });
 
+test("agents that are sub-agents of each other are patched at once, and neither waits for the other", async () => {
+  await make.published(agent());
+  await make.published(make.document({ metadata: { id: "other" }, subagents: [{ id: "echo" }] }));
+  await patch("echo", { subagents: [{ id: "other" }] }, "?publish=true");
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, (_, n) => patch(n % 2 ? "echo" : "other", { settings: { n } }, "?publish=true")),
+  );
+  expect(new Set(statusesOf(answers))).toEqual(new Set([201]));
+});
+
+test("imports of teams that are members of each other wait for each other in one order", async () => {
+  const one = (id: string, member: string, n: number) =>
+    make.team({ metadata: { id, version: `1.${n}.0` }, members: [{ id: member }] });
+  await calls.import([agent(), one("one", "echo", 0), one("two", "echo", 0)], "?publish=true");
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, (_, n) =>
+      calls.import([n % 2 ? one("one", "two", n + 1) : one("two", "one", n + 1)], "?publish=true"),
+    ),
+  );
+  expect(new Set(statusesOf(answers))).toEqual(new Set([200]));
+});
+
 test("the same draft published 20 times at once is published once", async () => {
   await make.definition(agent());
   const answers = await Promise.all(Array.from({ length: 20 }, () => decide("echo", "1.0.0", "publish")));

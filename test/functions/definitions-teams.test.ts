@@ -9,7 +9,7 @@ const { at, get, patch, decide, placesOf, ...calls } = definitionCalls(service);
 
 const agent = (id: string, version = "1.0.0", fields: object = {}) =>
   make.document({ metadata: { id, version }, ...fields });
-const team = (members: object[], id = "team") => make.team({ metadata: { id }, members });
+const team = (members: object[], id = "team", version = "1.0.0") => make.team({ metadata: { id, version }, members });
 
 describe("a team's lock", () => {
   /** 1.0.0, 1.1.0, 1.2.0 (a draft), 2.0.0-rc.1, 2.0.0 (deprecated), 3.0.0; current is 1.0.0. */
@@ -108,22 +108,26 @@ describe("a team's lock", () => {
     ]);
   });
 
-  test.each([[[0, 1]], [[1, 0]]])(
-    "is on the version of a member that comes with it, in the order %j",
+  test.each(["the member first", "the team first"])(
+    "locks the version of a member that comes with it: %s",
     async (order) => {
       await make.published(agent("a"));
       await make.published(team([{ id: "a" }], "inner"));
-      const documents = [
-        team([{ id: "inner" }], "outer"),
-        make.team({ metadata: { id: "inner", version: "2.0.0" }, members: [{ id: "a" }] }),
-      ];
-      await calls.import(
-        order.map((place) => documents[place] as object),
-        "?publish=true",
-      );
-      expect((await get("outer")).body.lock).toEqual([{ id: "inner", version: "2.0.0" }]);
+      const inner = team([{ id: "a" }], "inner", "1.1.0");
+      const documents = [team([{ id: "inner" }], "outer"), inner];
+      await calls.import(order === "the team first" ? documents : documents.toReversed(), "?publish=true");
+      expect((await get("outer")).body.lock).toEqual([{ id: "inner", version: "1.1.0" }]);
     },
   );
+
+  test("goes on where one of two that are members of each other can be", async () => {
+    await make.published(agent("a"));
+    await make.published(team([{ id: "a" }], "one"));
+    const documents = [team([{ id: "one" }], "two", "2.0.0"), team([{ id: "two", version: "^2.0.0" }], "one", "1.1.0")];
+    const { results } = (await calls.import(documents, "?publish=true")).body;
+    expect(results).toMatchObject([{ status: "PUBLISHED" }, { status: "PUBLISHED" }]);
+    expect((await get("two")).body.lock).toEqual([{ id: "one", version: "1.0.0" }]);
+  });
 
   test("of teams that are members of each other is refused to both, and to neither its agents", async () => {
     const documents = [team([{ id: "two" }], "one"), team([{ id: "one" }, { id: "a" }], "two"), agent("a")];

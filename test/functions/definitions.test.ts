@@ -69,6 +69,13 @@ describe("a document", () => {
     expect({ status, errors: body.errors }).toEqual({ status: 400, errors: [{ pointer: "/settings/a/0", message }] });
   });
 
+  test("is measured with its numbers written out, as they are kept", async () => {
+    const document = make.document({ settings: { many: Array(4000).fill(1e300) } });
+    expect((await service.post("/v1/definitions", document)).body.errors).toEqual([
+      { pointer: "", message: "must be at most 1 MiB as JSON" },
+    ]);
+  });
+
   test("has one content hash, whatever the order of its fields", async () => {
     const first = await make.definition({ metadata: { id: "a" }, settings: { b: 1, a: { d: 1, c: 2 } } });
     const again = await make.definition({ settings: { a: { c: 2, d: 1 }, b: 1 }, metadata: { id: "a" } });

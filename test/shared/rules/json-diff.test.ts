@@ -54,3 +54,11 @@ test("lists of 100,000 are compared in the time that reading them takes", () => 
   const list = Array.from({ length: 100_000 }, (_, i) => ({ i }));
   expect(differences(list, list.toReversed()).length).toBe(100_000);
 });
+
+test("5,000 changes under a key of 3,000 characters are one", () => {
+  const under = (n: number) => ({
+    a: 1,
+    ["k".repeat(3000)]: Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [i, n])),
+  });
+  expect(differences(under(1), under(2)).map(({ op, path }) => [op, path.length])).toEqual([["replace", 3001]]);
+});
