@@ -76,6 +76,8 @@ create table cams.definition_versions (
     references cams.definitions (definition_id, kind),
   constraint definition_versions_document check (
     (document #>> '{metadata,id}', document #>> '{metadata,version}') = (definition_id, version)),
+  constraint definition_versions_version check (char_length(version) <= 64
+    and version ~ '^(0|[1-9]\d{0,14})(\.(0|[1-9]\d{0,14})){2}(-(0|[1-9]\d{0,14}|\d*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9]\d{0,14}|\d*[a-zA-Z-][0-9a-zA-Z-]*))*)?$'),
   constraint definition_versions_hash check (content_hash ~ '^[0-9a-f]{64}$'),
   constraint definition_versions_status check (status in ('DRAFT', 'PUBLISHED', 'DEPRECATED')),
   constraint definition_versions_source check (source in ('api', 'yaml', 'loader')),
@@ -164,8 +166,8 @@ execute function cams.record_change('definition', 'definition_id', 'owner_team',
 -- The rest of a definition follows from its versions, which have entries of their own.
 create constraint trigger definitions_audit_decisions after update on cams.definitions
 deferrable initially deferred for each row
-when ((old.definition_id, old.kind, old.owner_team, old.current_version, old.retired_at)
-  is distinct from (new.definition_id, new.kind, new.owner_team, new.current_version, new.retired_at))
+when ((old.definition_id, old.kind, old.owner_team, old.current_version, old.current_source, old.retired_at)
+  is distinct from (new.definition_id, new.kind, new.owner_team, new.current_version, new.current_source, new.retired_at))
 execute function cams.record_change('definition', 'definition_id', 'owner_team', '{current_status}');
 
 create trigger definitions_not_truncated before truncate on cams.definitions execute function cams.refuse_truncate();

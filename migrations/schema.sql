@@ -149,7 +149,8 @@ create table cams.definition_versions (
   constraint definition_versions_lock CHECK ((((status <> 'DRAFT'::text) AND (kind = 'Team'::text)) = (member_lock IS NOT NULL))),
   constraint definition_versions_published CHECK ((((status = 'DRAFT'::text) = (published_at IS NULL)) AND ((status = 'DRAFT'::text) = (published_by IS NULL)))),
   constraint definition_versions_source CHECK ((source = ANY (ARRAY['api'::text, 'yaml'::text, 'loader'::text]))),
-  constraint definition_versions_status CHECK ((status = ANY (ARRAY['DRAFT'::text, 'PUBLISHED'::text, 'DEPRECATED'::text])))
+  constraint definition_versions_status CHECK ((status = ANY (ARRAY['DRAFT'::text, 'PUBLISHED'::text, 'DEPRECATED'::text]))),
+  constraint definition_versions_version CHECK (((char_length(version) <= 64) AND (version ~ '^(0|[1-9]\d{0,14})(\.(0|[1-9]\d{0,14})){2}(-(0|[1-9]\d{0,14}|\d*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9]\d{0,14}|\d*[a-zA-Z-][0-9a-zA-Z-]*))*)?$'::text)))
 );
 CREATE INDEX definition_versions_lock ON cams.definition_versions USING gin (member_lock jsonb_path_ops) WHERE (member_lock IS NOT NULL);
 CREATE INDEX definition_versions_ordered ON cams.definition_versions USING btree (definition_id, version_order);
@@ -194,7 +195,7 @@ END) stored,
 CREATE INDEX definitions_newest ON cams.definitions USING btree (created_at, definition_id);
 CREATE INDEX definitions_owner_team ON cams.definitions USING btree (owner_team, created_at, definition_id);
 CREATE CONSTRAINT TRIGGER definitions_audit AFTER INSERT OR DELETE ON cams.definitions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_change('definition', 'definition_id', 'owner_team', '{current_status}');
-CREATE CONSTRAINT TRIGGER definitions_audit_decisions AFTER UPDATE ON cams.definitions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((((((old.definition_id IS DISTINCT FROM new.definition_id) OR (old.kind IS DISTINCT FROM new.kind)) OR (old.owner_team IS DISTINCT FROM new.owner_team)) OR (old.current_version IS DISTINCT FROM new.current_version)) OR (old.retired_at IS DISTINCT FROM new.retired_at))) EXECUTE FUNCTION record_change('definition', 'definition_id', 'owner_team', '{current_status}');
+CREATE CONSTRAINT TRIGGER definitions_audit_decisions AFTER UPDATE ON cams.definitions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((((((old.definition_id IS DISTINCT FROM new.definition_id) OR (old.kind IS DISTINCT FROM new.kind)) OR (old.owner_team IS DISTINCT FROM new.owner_team)) OR (old.current_version IS DISTINCT FROM new.current_version)) OR (old.current_source IS DISTINCT FROM new.current_source)) OR (old.retired_at IS DISTINCT FROM new.retired_at))) EXECUTE FUNCTION record_change('definition', 'definition_id', 'owner_team', '{current_status}');
 CREATE TRIGGER definitions_continue_revision BEFORE INSERT ON cams.definitions FOR EACH ROW EXECUTE FUNCTION continue_revision('definition', 'definition_id');
 CREATE TRIGGER definitions_not_truncated BEFORE TRUNCATE ON cams.definitions FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 grant select on cams.definitions to cams_agent;

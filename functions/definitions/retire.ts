@@ -7,8 +7,8 @@ export const definitionsRetire = defineEndpoint({
   path: "/v1/definitions/{definitionId}",
   summary: "Take a definition out of use",
   description:
-    "None of its versions is current any more, and its triggers are gone. Its versions and its history can be read on; " +
-    "publishing or activating a version makes it live again.",
+    "None of its versions is current any more, and its triggers are gone. Its versions and its history can be read on; it " +
+    "lives again as soon as a version is made current.",
   role: "operator",
   params: DefinitionPath,
   query: ReasonQuery,

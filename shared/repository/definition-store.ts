@@ -33,9 +33,15 @@ const MANY = { statementTimeoutSeconds: 30 };
 /**
  * Those there are of the definitions that documents are versions of or refer to. Locked are their own, and what a team's
  * lock is settled on, so that it is neither retired nor deprecated meanwhile: all in one order, or two imports would wait
- * for each other. Sub-agents are not, as agents may well be those of one another.
+ * for each other. Sub-agents are not, as agents may well be those of one another; nor is
+ * anything in a dry run.
  */
-async function knownOf({ db }: Context, documents: readonly Document[], { publish }: Manner): Promise<Known[]> {
+async function knownOf(
+  { db }: Context,
+  documents: readonly Document[],
+  { publish }: Manner,
+  dryRun: boolean,
+): Promise<Known[]> {
   const idsOf = (refer: (one: Document) => readonly { id: string }[]) => documents.flatMap(refer).map(({ id }) => id);
   const members = idsOf((one) => (one.kind === "Team" ? one.members : []));
   const subagents = idsOf((one) => (one.kind === "Agent" ? one.subagents : []));
@@ -50,7 +56,7 @@ async function knownOf({ db }: Context, documents: readonly Document[], { publis
     sql`
       select ${definition} from cams.definitions d where d.definition_id = any (${[...decided]}::text[])
       order by d.definition_id
-      for no key update`,
+      ${dryRun ? sql`` : sql`for no key update`}`,
   );
   const others = await db.many(
     "definitions.named",
@@ -179,7 +185,7 @@ async function takeIn(
   dryRun: boolean,
 ): Promise<Outcome[]> {
   const incoming = documents.map((document) => ({ document, contentHash: contentHashOf(document) }));
-  const known = await knownOf(context, documents, manner);
+  const known = await knownOf(context, documents, manner, dryRun);
   const { outcomes, settled } = plan(incoming, known, manner, context.caller);
   if (dryRun) return outcomes;
   const having = (...actions: Outcome["action"][]) =>

@@ -1,3 +1,4 @@
+import { definitionChanges } from "./definition-changes.ts";
 import { definitionDecisions } from "./definition-decisions.ts";
 import { definitionReads } from "./definition-reads.ts";
 import { definitionStore } from "./definition-store.ts";
@@ -5,5 +6,10 @@ import type { Context } from "./index.ts";
 
 /** What agents and teams of agents are, in versions. */
 export function definitions(context: Context) {
-  return { ...definitionReads(context), ...definitionStore(context), ...definitionDecisions(context) };
+  return {
+    ...definitionReads(context),
+    ...definitionStore(context),
+    ...definitionChanges(context),
+    ...definitionDecisions(context),
+  };
 }

@@ -156,6 +156,13 @@ describe("a folder that is loaded again and again", () => {
         await decide("echo", "1.0.5", "activate");
       },
     ],
+    [
+      "the activation of what is current already",
+      async () => {
+        await importAll([agent("1.0.5")], "?publish=true&source=loader");
+        await decide("echo", "1.0.5", "activate");
+      },
+    ],
     ["an import", () => calls.import([agent("1.0.5")], "?publish=true")],
   ])("never moves what %s made current, and says so", async (_, decideOtherwise) => {
     await load(agent());

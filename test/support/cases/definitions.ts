@@ -136,6 +136,13 @@ export const definitions: RoomCases = {
       definition_not_found: async () => ({ params: { ...nothing, version: noVersion }, body: {} }),
       version_not_found: async (kit) => another({ params: await published(kit), body: {} }, noVersion),
       version_not_published: async (kit) => ({ params: await draft(kit), body: {} }),
+      member_unresolved: async (kit) => {
+        const member = only(await published(kit));
+        const { id } = await kit.make.published(kit.make.team({ members: [{ id: member.definitionId }] }));
+        await kit.service.delete(`/v1/definitions/${id}`);
+        await kit.service.delete(`/v1/definitions/${member.definitionId}`);
+        return { params: { definitionId: id as string, version: "1.0.0" }, body: {} };
+      },
       revision_mismatch: async (kit) => ({ params: await superseded(kit), body: {}, headers: stale }),
     },
   },

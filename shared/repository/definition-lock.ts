@@ -1,0 +1,71 @@
+import * as z from "zod";
+import { sql } from "../db/sql.ts";
+import { definitionNotFound, Problem, versionNotFound } from "../errors.ts";
+import { decidesOver, notYourDefinition } from "../rules/definition-plan.ts";
+import type { Source, Status } from "./definition-rows.ts";
+import { tell } from "./definition-store.ts";
+import type { Context, Repository } from "./index.ts";
+
+const Locked = z.object({
+  ownerTeam: z.string().optional(),
+  currentVersion: z.string().optional(),
+  currentSource: z.custom<Source>().optional(),
+  highestVersion: z.string(),
+  retired: z.boolean(),
+  revision: z.int(),
+});
+const Place = z.object({ status: z.custom<Status>() });
+const Numbered = z.object({ version: z.string() });
+
+export type Revisions = readonly number[] | undefined;
+
+/**
+ * Runs `work` in a transaction with the definition's row locked: decisions about one definition are made one after the
+ * other.
+ * @throws Problem definition_not_found, revision_mismatch; forbidden when another team owns it
+ */
+export function deciding<T>(
+  { transaction }: Context,
+  id: string,
+  { revisions, reason }: { revisions: Revisions; reason: string | undefined },
+  work: (repo: Repository, context: Context, definition: z.output<typeof Locked>) => Promise<T>,
+): Promise<T> {
+  return transaction(async (repo, context) => {
+    const definition = await context.db.one(
+      "definitions.decide",
+      Locked,
+      sql`
+        select d.owner_team as "ownerTeam", d.current_version as "currentVersion", d.current_source as "currentSource",
+          d.highest_version as "highestVersion", d.retired_at is not null as retired, d.revision
+        from cams.definitions d where d.definition_id = ${id}
+        for no key update`,
+      () => definitionNotFound(id),
+    );
+    if (!decidesOver(context.caller, definition.ownerTeam)) throw notYourDefinition(context.caller, id);
+    if (revisions && !revisions.includes(definition.revision))
+      throw new Problem("revision_mismatch", `The definition is at revision ${definition.revision}.`);
+    await tell(context, "reason", reason);
+    return work(repo, context, definition);
+  });
+}
+
+/** @throws Problem version_not_found */
+export async function statusOf({ db }: Context, id: string, version: string): Promise<Status> {
+  const { status } = await db.one(
+    "definitions.status",
+    Place,
+    sql`select v.status from cams.definition_versions v where (v.definition_id, v.version) = (${id}, ${version})`,
+    () => versionNotFound(id, version),
+  );
+  return status;
+}
+
+/** The numbers of all versions of a definition. */
+export async function versionsOf({ db }: Context, id: string): Promise<Set<string>> {
+  const rows = await db.many(
+    "definitions.numbers",
+    Numbered,
+    sql`select v.version from cams.definition_versions v where v.definition_id = ${id}`,
+  );
+  return new Set(rows.map(({ version }) => version));
+}
