@@ -33,8 +33,7 @@ const MANY = { statementTimeoutSeconds: 30 };
 /**
  * Those there are of the definitions that documents are versions of or refer to. Locked are their own, and what a team's
  * lock is settled on, so that it is neither retired nor deprecated meanwhile: all in one order, or two imports would wait
- * for each other. Sub-agents are not, as agents may well be those of one another; nor is
- * anything in a dry run.
+ * for each other. Sub-agents are not, as agents may well be those of one another; in a dry run nothing is.
  */
 async function knownOf(
   { db }: Context,
