@@ -2,12 +2,12 @@ import { Problem } from "../errors.ts";
 import { patched } from "../rules/definition-documents.ts";
 import type { Manner } from "../rules/definition-plan.ts";
 import { nextPatch } from "../rules/versions.ts";
+import type { DefinitionDocument } from "../schemas/definition-document.ts";
 import { deciding, type Revisions, versionsOf } from "./definition-lock.ts";
-import type { Document } from "./definition-rows.ts";
 import type { Context, Repository } from "./index.ts";
 
 /** Takes one document in, and answers its version. */
-async function takeOne(repo: Repository, document: Document, manner: Manner) {
+async function takeOne(repo: Repository, document: DefinitionDocument, manner: Manner) {
   const { id, version } = document.metadata;
   const [outcome] = await repo.definitions.take([document], manner);
   if (outcome?.problem) throw outcome.problem;
@@ -16,7 +16,7 @@ async function takeOne(repo: Repository, document: Document, manner: Manner) {
 }
 
 /** A document that names its owner, after it was given to another: who owns it now goes on without naming itself. */
-function ownedBy(document: Document, ownerTeam: string | undefined): Document {
+function ownedBy(document: DefinitionDocument, ownerTeam: string | undefined): DefinitionDocument {
   const { metadata } = document;
   if (metadata.ownerTeam === undefined || ownerTeam === undefined) return document;
   return { ...document, metadata: { ...metadata, ownerTeam } };
@@ -29,7 +29,7 @@ export function definitionChanges(context: Context) {
      * A new draft, or the content of one there is. The same content again changes nothing.
      * @throws Problem version_immutable, definition_kind_mismatch, definition_retired; forbidden
      */
-    create(document: Document) {
+    create(document: DefinitionDocument) {
       const manner = { source: "api", publish: false, activate: "never", revives: false } as const;
       return context.transaction((repo) => takeOne(repo, document, manner));
     },

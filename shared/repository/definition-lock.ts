@@ -2,19 +2,19 @@ import * as z from "zod";
 import { sql } from "../db/sql.ts";
 import { definitionNotFound, Problem, versionNotFound } from "../errors.ts";
 import { decidesOver, notYourDefinition } from "../rules/definition-plan.ts";
-import type { Source, Status } from "./definition-rows.ts";
+import type { DefinitionSource, VersionStatus } from "../schemas/definition.ts";
 import { tell } from "./definition-store.ts";
 import type { Context, Repository } from "./index.ts";
 
 const Locked = z.object({
   ownerTeam: z.string().optional(),
   currentVersion: z.string().optional(),
-  currentSource: z.custom<Source>().optional(),
+  currentSource: z.custom<DefinitionSource>().optional(),
   highestVersion: z.string(),
   retired: z.boolean(),
   revision: z.int(),
 });
-const Place = z.object({ status: z.custom<Status>() });
+const Place = z.object({ status: z.custom<VersionStatus>() });
 const Numbered = z.object({ version: z.string() });
 
 export type Revisions = readonly number[] | undefined;
@@ -50,7 +50,7 @@ export function deciding<T>(
 }
 
 /** @throws Problem version_not_found */
-export async function statusOf({ db }: Context, id: string, version: string): Promise<Status> {
+export async function statusOf({ db }: Context, id: string, version: string): Promise<VersionStatus> {
   const { status } = await db.one(
     "definitions.status",
     Place,

@@ -5,16 +5,9 @@ import { readCursor, toPage, writeCursor } from "../rules/cursors.ts";
 import { changeOf } from "../rules/definition-history.ts";
 import { Timestamp } from "../schemas/common.ts";
 import { Definition, type DefinitionFilter, type HistoryQuery } from "../schemas/definition.ts";
-import { Version } from "../schemas/definition-document.ts";
+import { type DefinitionDocument, Version } from "../schemas/definition-document.ts";
 import { inWords } from "./audit-rows.ts";
-import {
-  type Document,
-  StoredVersion,
-  shownVersion,
-  storedVersion,
-  VersionSummary,
-  versionSummary,
-} from "./definition-rows.ts";
+import { StoredVersion, shownVersion, storedVersion, VersionSummary, versionSummary } from "./definition-rows.ts";
 import type { Context } from "./index.ts";
 
 const Standing = z.object({ current: z.string().optional(), highest: z.string() });
@@ -28,8 +21,8 @@ const Recorded = z.object({
     before: z.custom<Record<string, unknown> | null>().optional(),
     after: z.custom<Record<string, unknown> | null>().optional(),
   }),
-  documentBefore: z.custom<Document>().optional(),
-  documentAfter: z.custom<Document>().optional(),
+  documentBefore: z.custom<DefinitionDocument>().optional(),
+  documentAfter: z.custom<DefinitionDocument>().optional(),
   found: z.int(),
 });
 
@@ -164,7 +157,7 @@ export function definitionReads({ db }: Context) {
       const last = items.at(-1);
       return {
         items: items.map(({ documentBefore, documentAfter, entry, found: _, ...row }) => {
-          const state = (columns: object | null | undefined, document: Document | undefined) =>
+          const state = (columns: object | null | undefined, document: DefinitionDocument | undefined) =>
             columns ? { ...inWords(columns as Record<string, unknown>), ...(document && { document }) } : undefined;
           return changeOf({
             ...row,

@@ -1,10 +1,12 @@
 import * as z from "zod";
 import { sql } from "../db/sql.ts";
 import { contentHashOf } from "../rules/definition-documents.ts";
-import { type Known, type Manner, type Outcome, plan, type Settled } from "../rules/definition-plan.ts";
+import type { Settled } from "../rules/definition-members.ts";
+import { type Known, type Manner, type Outcome, plan } from "../rules/definition-plan.ts";
 import { definitionTopic } from "../rules/topics.ts";
 import { highest } from "../rules/versions.ts";
-import type { Document, Source, Status } from "./definition-rows.ts";
+import type { DefinitionSource, VersionStatus } from "../schemas/definition.ts";
+import type { DefinitionDocument } from "../schemas/definition-document.ts";
 import type { Context } from "./index.ts";
 
 const LockedRow = z.object({
@@ -13,12 +15,12 @@ const LockedRow = z.object({
   ownerTeam: z.string().optional(),
   retired: z.boolean(),
   currentVersion: z.string().optional(),
-  currentSource: z.custom<Source>().optional(),
+  currentSource: z.custom<DefinitionSource>().optional(),
 });
 const VersionRow = z.object({
   id: z.string(),
   version: z.string(),
-  status: z.custom<Status>(),
+  status: z.custom<VersionStatus>(),
   contentHash: z.string(),
 });
 
@@ -37,11 +39,12 @@ const MANY = { statementTimeoutSeconds: 30 };
  */
 async function knownOf(
   { db }: Context,
-  documents: readonly Document[],
+  documents: readonly DefinitionDocument[],
   { publish }: Manner,
   dryRun: boolean,
 ): Promise<Known[]> {
-  const idsOf = (refer: (one: Document) => readonly { id: string }[]) => documents.flatMap(refer).map(({ id }) => id);
+  const idsOf = (refer: (one: DefinitionDocument) => readonly { id: string }[]) =>
+    documents.flatMap(refer).map(({ id }) => id);
   const members = idsOf((one) => (one.kind === "Team" ? one.members : []));
   const subagents = idsOf((one) => (one.kind === "Agent" ? one.subagents : []));
   const decided = new Set([...idsOf(({ metadata }) => [metadata]), ...(publish ? members : [])]);
@@ -106,7 +109,11 @@ async function updateDefinitions({ db, now, caller }: Context, rows: readonly ob
   );
 }
 
-async function insertVersions({ db, now, caller }: Context, rows: readonly object[], source: Source): Promise<void> {
+async function insertVersions(
+  { db, now, caller }: Context,
+  rows: readonly object[],
+  source: DefinitionSource,
+): Promise<void> {
   await db.execute(
     "definitions.insert_versions",
     sql`
@@ -122,7 +129,11 @@ async function insertVersions({ db, now, caller }: Context, rows: readonly objec
 }
 
 /** Drafts that get other content, or are published, or both. */
-async function updateDrafts({ db, now, caller }: Context, rows: readonly object[], source: Source): Promise<void> {
+async function updateDrafts(
+  { db, now, caller }: Context,
+  rows: readonly object[],
+  source: DefinitionSource,
+): Promise<void> {
   await db.execute(
     "definitions.update_drafts",
     sql`
@@ -179,7 +190,7 @@ export async function route({ db, now, caller, hints }: Context, ids: readonly s
 /** Takes documents in, in a transaction; one that is refused keeps no other back. */
 async function takeIn(
   context: Context,
-  documents: readonly Document[],
+  documents: readonly DefinitionDocument[],
   manner: Manner,
   dryRun: boolean,
 ): Promise<Outcome[]> {
@@ -210,7 +221,7 @@ async function takeIn(
 export function definitionStore({ transaction }: Context) {
   return {
     /** Takes documents in; one that is refused keeps no other back. With `dryRun` nothing is written. */
-    take(documents: readonly Document[], manner: Manner, dryRun = false): Promise<Outcome[]> {
+    take(documents: readonly DefinitionDocument[], manner: Manner, dryRun = false): Promise<Outcome[]> {
       return transaction(async (_, bound) => {
         if (manner.source === "loader") await tell(bound, "source", "loader");
         return takeIn(bound, documents, manner, dryRun);

@@ -1,15 +1,12 @@
 import { createHash } from "node:crypto";
 import canonicalize from "canonicalize";
-import type * as z from "zod";
 import { type Fault, Problem } from "../errors.ts";
 import { AgentDocument, DefinitionDocument, DefinitionMetadata, TeamDocument } from "../schemas/definition-document.ts";
 import { faultsOf, MAX_FAULTS } from "./faults.ts";
 import { mergePatch } from "./merge-patch.ts";
 
-type Document = z.output<typeof DefinitionDocument>;
-
 /** SHA-256 over a document's canonical form (RFC 8785), in hex: the same for the same content in whatever order. */
-export function contentHashOf(document: Document): string {
+export function contentHashOf(document: DefinitionDocument): string {
   return createHash("sha256")
     .update(canonicalize(document) as string)
     .digest("hex");
@@ -19,9 +16,13 @@ export function contentHashOf(document: Document): string {
  * A document with a merge patch (RFC 7396) applied, as version `version`.
  * @throws Problem invalid_request when the result is no document, another definition's, or nothing new
  */
-export function patched(document: Document, patch: Record<string, unknown>, version: string): Document {
+export function patched(
+  document: DefinitionDocument,
+  patch: Record<string, unknown>,
+  version: string,
+): DefinitionDocument {
   const { id, version: before } = document.metadata;
-  const merged = mergePatch(document, patch) as { kind?: unknown; metadata?: Partial<Document["metadata"]> };
+  const merged = mergePatch(document, patch) as { kind?: unknown; metadata?: Partial<DefinitionDocument["metadata"]> };
   const faults: Fault[] = [];
   if (merged.kind !== document.kind) faults.push({ pointer: "/kind", message: "cannot be changed" });
   if (merged.metadata?.id !== id) faults.push({ pointer: "/metadata/id", message: "cannot be changed" });
@@ -31,7 +32,7 @@ export function patched(document: Document, patch: Record<string, unknown>, vers
   const parsed = DefinitionDocument.safeParse(given);
   if (!parsed.success) faults.push(...parsed.error.issues.flatMap(faultsOf));
   else if (
-    contentHashOf({ ...parsed.data, metadata: { ...parsed.data.metadata, version: before } } as Document) ===
+    contentHashOf({ ...parsed.data, metadata: { ...parsed.data.metadata, version: before } } as DefinitionDocument) ===
     contentHashOf(document)
   )
     faults.push({ pointer: "", message: "changes nothing" });
@@ -43,13 +44,13 @@ export function patched(document: Document, patch: Record<string, unknown>, vers
 }
 
 type Names = readonly string[];
-const NAMES: Record<Document["kind"], Names> = {
+const NAMES: Record<DefinitionDocument["kind"], Names> = {
   Agent: [...Object.keys(AgentDocument.shape), ...Object.keys(DefinitionMetadata.shape)],
   Team: [...Object.keys(TeamDocument.shape), ...Object.keys(DefinitionMetadata.shape)],
 };
 
 /** A document as a person would write it: fields in the schema's order. PostgreSQL keeps the shortest names first. */
-export function inOrder(document: Document): Document {
+export function inOrder(document: DefinitionDocument): DefinitionDocument {
   return sorted(document, NAMES[document.kind]);
 }
 

@@ -40,7 +40,7 @@ const UNSAFE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\ufeff\ufffe
  * A document in our own form as YAML, the same bytes for equal documents: fields in the schema's order, free objects by
  * their keys; lists and objects that are empty by default are left out.
  */
-export function writeDefinition(document: z.output<typeof DefinitionDocument>): string {
+export function writeDefinition(document: DefinitionDocument): string {
   const schema = document.kind === "Agent" ? AgentDocument : TeamDocument;
   const yaml = new Document(inOrder(schema, document), OPTIONS);
   visit(yaml, {

@@ -1,11 +1,16 @@
-import type * as z from "zod";
 import type { Fault } from "../errors.ts";
-import type { LockedMember } from "../schemas/definition.ts";
-import type { TeamDocument as TeamDocumentSchema } from "../schemas/definition-document.ts";
-import type { Settled } from "./definition-plan.ts";
+import type { DefinitionSource, LockedMember, VersionStatus } from "../schemas/definition.ts";
+import type { DefinitionKind, TeamDocument } from "../schemas/definition-document.ts";
 import { resolve } from "./versions.ts";
 
-export type TeamDocument = z.output<typeof TeamDocumentSchema>;
+/** What becomes of a definition. */
+export interface Settled {
+  kind: DefinitionKind;
+  ownerTeam: string | undefined;
+  current: string | undefined;
+  currentSource: DefinitionSource | undefined;
+  versions: Map<string, { status: VersionStatus; contentHash: string }>;
+}
 
 /** What teams mean by their members, among definitions as they are settled; `retired` have no versions to give. */
 export function membersOf(settled: ReadonlyMap<string, Settled>, retired: ReadonlySet<string>) {
@@ -33,7 +38,7 @@ export function membersOf(settled: ReadonlyMap<string, Settled>, retired: Readon
     forget: (id: string) => void meanings.delete(id),
     /** The exact versions of a team's members; `missing` is the first that has none. */
     lockOf({ metadata, members }: TeamDocument) {
-      const lock: z.output<typeof LockedMember>[] = [];
+      const lock: LockedMember[] = [];
       const faults: Fault[] = [];
       let missing: string | undefined;
       members.forEach(({ id, version: range }, index) => {

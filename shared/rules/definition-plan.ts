@@ -1,35 +1,30 @@
-import type * as z from "zod";
 import { type Fault, forbidden, Problem } from "../errors.ts";
 import type { DefinitionSource, LockedMember, VersionStatus } from "../schemas/definition.ts";
-import type { DefinitionDocument, DefinitionKind } from "../schemas/definition-document.ts";
+import type { DefinitionDocument, DefinitionKind, TeamDocument } from "../schemas/definition-document.ts";
 import { type Caller, isUnbound, teamOf } from "./access.ts";
-import { membersOf, type TeamDocument, unresolved } from "./definition-members.ts";
+import { membersOf, type Settled, unresolved } from "./definition-members.ts";
 import { compare } from "./versions.ts";
-
-type Document = z.output<typeof DefinitionDocument>;
-type Status = z.output<typeof VersionStatus>;
-type Source = z.output<typeof DefinitionSource>;
 
 /** A document that is to be a version. */
 export interface Incoming {
-  document: Document;
+  document: DefinitionDocument;
   contentHash: string;
 }
 
 /** A definition as it is, with all its versions. */
 export interface Known {
   id: string;
-  kind: z.output<typeof DefinitionKind>;
+  kind: DefinitionKind;
   ownerTeam?: string | undefined;
   retired: boolean;
   currentVersion?: string | undefined;
-  currentSource?: Source | undefined;
-  versions: { version: string; status: Status; contentHash: string }[];
+  currentSource?: DefinitionSource | undefined;
+  versions: { version: string; status: VersionStatus; contentHash: string }[];
 }
 
 /** How documents are taken in. */
 export interface Manner {
-  source: Source;
+  source: DefinitionSource;
   publish: boolean;
   /** When what is published becomes current: whatever is current, if it is higher, or not at all. */
   activate: "always" | "ifHigher" | "never";
@@ -40,9 +35,9 @@ export interface Manner {
 /** What becomes of one document. */
 export interface Outcome {
   action: "created" | "replaced" | "published" | "unchanged" | "conflict";
-  status?: Status;
+  status?: VersionStatus;
   current?: boolean;
-  lock?: z.output<typeof LockedMember>[];
+  lock?: LockedMember[];
   problem?: Problem;
   warnings: Fault[];
 }
@@ -50,15 +45,6 @@ export interface Outcome {
 interface Team {
   document: TeamDocument;
   outcome: Outcome;
-}
-
-/** What becomes of a definition. */
-export interface Settled {
-  kind: z.output<typeof DefinitionKind>;
-  ownerTeam: string | undefined;
-  current: string | undefined;
-  currentSource: Source | undefined;
-  versions: Map<string, { status: Status; contentHash: string }>;
 }
 
 /**
@@ -107,7 +93,7 @@ export function plan(incoming: readonly Incoming[], known: readonly Known[], man
     return { action, warnings: [] };
   }
 
-  function refusalOf(document: Document, definition: Settled | undefined, action: Outcome["action"]) {
+  function refusalOf(document: DefinitionDocument, definition: Settled | undefined, action: Outcome["action"]) {
     const { id, version } = document.metadata;
     const { kind, ownerTeam } = definition ?? { kind: document.kind, ownerTeam: teamOf(caller) };
     const status = definition?.versions.get(version)?.status;
@@ -128,13 +114,13 @@ export function plan(incoming: readonly Incoming[], known: readonly Known[], man
   }
 
   /** What exists with the same content is left as it is, but for a draft that is to be published. */
-  function actionOn(before: { status: Status; contentHash: string }, contentHash: string): Outcome["action"] {
+  function actionOn(before: { status: VersionStatus; contentHash: string }, contentHash: string): Outcome["action"] {
     const isOwnDraft = before.status === "DRAFT" && manner.source !== "loader";
     if (before.contentHash !== contentHash) return isOwnDraft ? "replaced" : "conflict";
     return isOwnDraft && manner.publish ? "published" : "unchanged";
   }
 
-  function take({ kind, metadata }: Document, contentHash: string, action: Outcome["action"]): void {
+  function take({ kind, metadata }: DefinitionDocument, contentHash: string, action: Outcome["action"]): void {
     const definition = settled.get(metadata.id) ?? {
       kind,
       ownerTeam: metadata.ownerTeam ?? caller.team,
@@ -147,7 +133,7 @@ export function plan(incoming: readonly Incoming[], known: readonly Known[], man
     definition.versions.set(metadata.version, { status: "DRAFT", contentHash });
   }
 
-  function publish({ metadata: { id, version } }: Document, outcome: Outcome): void {
+  function publish({ metadata: { id, version } }: DefinitionDocument, outcome: Outcome): void {
     const definition = settled.get(id) as Settled;
     const place = definition.versions.get(version);
     if (place) place.status = "PUBLISHED";

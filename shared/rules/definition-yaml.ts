@@ -15,7 +15,7 @@ export interface DocumentFault extends Fault {
 /** One document of a YAML text. */
 export interface ReadDefinition {
   /** Read and filled with defaults; absent when there are faults. */
-  document?: z.output<typeof DefinitionDocument>;
+  document?: DefinitionDocument;
   /** As far as the text tells them, for the result of what is refused. */
   id?: string;
   version?: string;

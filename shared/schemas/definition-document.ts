@@ -9,6 +9,7 @@ export const DefinitionId = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "must be 1 to 63 of a-z, 0-9 and -, the first none of -")
   .meta({ id: "DefinitionId", example: "qa-manager" });
+export type DefinitionKind = z.output<typeof DefinitionKind>;
 export const DefinitionKind = z.enum(["Agent", "Team"]).meta({ id: "DefinitionKind" });
 
 const number = "(?:0|[1-9]\\d{0,14})";
@@ -139,6 +140,7 @@ export const AgentDocument = z
   })
   .meta({ id: "AgentDocument" });
 
+export type TeamDocument = z.output<typeof TeamDocument>;
 export const TeamDocument = z
   .strictObject({
     kind: z.literal("Team"),
@@ -154,6 +156,7 @@ export const TeamDocument = z
   .meta({ id: "TeamDocument" });
 
 /** What an agent or a team of agents is. */
+export type DefinitionDocument = z.output<typeof DefinitionDocument>;
 export const DefinitionDocument = z
   .discriminatedUnion("kind", [AgentDocument, TeamDocument])
   .superRefine(checkValues, { when: () => true })

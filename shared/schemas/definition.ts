@@ -2,12 +2,14 @@ import * as z from "zod";
 import { JsonObject, Page, ProblemItem, pageOf, prose, Timestamp, text } from "./common.ts";
 import { DefinitionDocument, DefinitionId, DefinitionKind, Version } from "./definition-document.ts";
 
+export type VersionStatus = z.output<typeof VersionStatus>;
 export const VersionStatus = z.enum(["DRAFT", "PUBLISHED", "DEPRECATED"]).meta({ id: "VersionStatus" });
 export const DefinitionStatus = z.enum(["DRAFT", "PUBLISHED", "DEPRECATED", "RETIRED"]).meta({
   id: "DefinitionStatus",
   description: "That of its current version, or while none is current of the highest; `RETIRED` is of the whole.",
 });
 /** By which way something came. */
+export type DefinitionSource = z.output<typeof DefinitionSource>;
 export const DefinitionSource = z.enum(["api", "yaml", "loader"]).meta({ id: "DefinitionSource" });
 
 export const DefinitionPath = z.strictObject({ definitionId: DefinitionId });
@@ -24,6 +26,7 @@ const reason = prose(1000).optional().meta({ description: "Why, for the history.
 export const Warning = z.strictObject({ pointer: z.string(), message: z.string() }).meta({ id: "DefinitionWarning" });
 const warnings = z.array(Warning).optional();
 
+export type LockedMember = z.output<typeof LockedMember>;
 export const LockedMember = z.strictObject({ id: DefinitionId, version: Version }).meta({ id: "LockedMember" });
 
 const versionFields = {
