@@ -27,7 +27,7 @@ async function load(args: string[]): Promise<boolean> {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
-    options: { help: flag, "dry-run": flag, draft: flag, url: { type: "string" } },
+    options: { help: { ...flag, short: "h" }, "dry-run": flag, draft: flag, url: { type: "string" } },
   });
   if (values.help) {
     console.log(USAGE);
@@ -65,7 +65,8 @@ function posting(base: string, key: string | undefined) {
       return { status: answer.status, headers: Object.fromEntries(answer.headers), text: await answer.text() };
     } catch (error) {
       const { message, cause } = error as Error & { cause?: { code?: string; message?: string } };
-      throw new Error(`${base} does not answer (${cause?.message || cause?.code || message}): is the service running?`);
+      const [why] = (cause?.message || cause?.code || message).trim().split("\n");
+      throw new Error(`${base} does not answer (${why}): is the service running?`);
     }
   };
 }

@@ -36,10 +36,11 @@ test("its commands work as printed: a life, an import, an export, and following"
     { from: "1.0.0", to: "1.0.1" },
     { version: "1.0.0", current: true },
     { version: "1.0.1", status: "DEPRECATED" },
+    { version: "1.0.1", status: "DEPRECATED" },
     { items: [{ version: "1.0.1" }, { version: "1.0.0", current: true }] },
     { items: expect.any(Array) },
   ]);
-  const reasons = lines[7].items.map(({ reason }: { reason?: string }) => reason);
+  const reasons = lines[8].items.map(({ reason }: { reason?: string }) => reason);
   expect(reasons).toEqual(expect.arrayContaining(["first", "faster", "too fast"]));
 
   const [imports] = await scriptsOf(guide, "Import and export");

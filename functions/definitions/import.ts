@@ -1,4 +1,4 @@
-import { Problem } from "../../shared/errors.ts";
+import { type Fault, Problem } from "../../shared/errors.ts";
 import { defineEndpoint } from "../../shared/http/endpoint.ts";
 import type { Outcome } from "../../shared/rules/definition-plan.ts";
 import { readDefinition, readDefinitions } from "../../shared/rules/definition-yaml.ts";
@@ -34,15 +34,16 @@ export const definitionsImport = defineEndpoint({
     const documents = read.flatMap(({ document }) => document ?? []);
     const manner = { source, publish, activate: "ifHigher", revives: false } as const;
     const outcomes = (documents.length > 0 ? await repo.definitions.take(documents, manner, dryRun) : []).values();
-    const results = read.map(({ document, faults: errors, ...named }): Imported => {
+    const results = read.map(({ document, faults: errors, warnings = [], ...named }): Imported => {
       const outcome = document && outcomes.next().value;
-      return outcome ? { ...named, ...resultOf(outcome) } : { ...named, action: "invalid", errors };
+      return outcome ? { ...named, ...resultOf(outcome, warnings) } : { ...named, action: "invalid", errors };
     });
     return { dryRun, results };
   },
 });
 
-function resultOf({ action, status, current, problem, warnings }: Outcome): Imported {
+function resultOf({ action, status, current, problem, ...outcome }: Outcome, read: Fault[]): Imported {
+  const warnings = [...read, ...outcome.warnings];
   return {
     action,
     ...(status && { status, current }),

@@ -29,10 +29,12 @@ const MAX_RETRY_SECONDS = 10;
  * Imports all definitions of a folder, or of a file. Each file is read here, by the same rules as in the service: so a
  * fault has its place in its file, and what one file is like does nothing to the others. What can be read is sent on as
  * JSON, which takes the service a tenth of the time to read.
- * @throws Error in one line, when the folder cannot be read or the service does not take what is sent
+ * @throws Error in one line, when the folder cannot be read or has no documents, or the service does not take what is sent
  */
 export async function loadDefinitions(path: string, manner: Manner): Promise<Loaded[]> {
   const all = readFolder(path);
+  // A pipeline whose folder is the wrong one is not to end well.
+  if (all.length === 0) throw new Error(`there is no *.yaml or *.yml with a document in ${path}`);
   const results = new Map<FileDocument, Imported>();
   for (const one of all) if (!one.document) results.set(one, invalid(one, one.faults));
   const readable = all.filter(({ document }) => document);
@@ -43,7 +45,15 @@ export async function loadDefinitions(path: string, manner: Manner): Promise<Loa
   }
   manner.progress?.(results.size, all.length);
   if (bodies.length > 1) await sendAgain(readable, results, manner);
-  return all.map((one) => ({ ...one, result: results.get(one) as Imported }));
+  return all.map((one) => ({ ...one, result: told(one, results.get(one) as Imported, manner) }));
+}
+
+/** With what only is known here: what the file says in doubtful words, and that somebody's draft is left as it is. */
+function told({ warnings: read = [] }: FileDocument, result: Imported, { publish }: Manner): Imported {
+  const isLeft = publish && result.action === "unchanged" && result.status === "DRAFT";
+  const left = isLeft ? [{ pointer: "", message: "stays a draft until it is published by a call" }] : [];
+  const warnings = [...read, ...left, ...(result.warnings ?? [])];
+  return { ...result, ...(warnings.length > 0 && { warnings }) };
 }
 
 /** A team's members, and an agent's sub-agents, may have come in a later body. */

@@ -2,6 +2,9 @@ import type { DocumentFault } from "../../shared/rules/definition-yaml.ts";
 import { placeOf } from "./files.ts";
 import type { Loaded } from "./load.ts";
 
+/** Most lines about one document: a file that is no YAML at all has a fault in each of its own. */
+const MAX_TOLD = 10;
+
 /** Whether a document was not taken in. */
 export function isRefused({ result: { action } }: Loaded): boolean {
   return action === "conflict" || action === "invalid";
@@ -25,12 +28,13 @@ function linesOfOne(one: Loaded): string[] {
     ? [{ pointer: errors[0]?.pointer ?? "", message: `${problem.code}: ${problem.detail}` }]
     : errors;
   const all: DocumentFault[] = [...faults, ...warnings.map((one) => ({ ...one, message: `warning: ${one.message}` }))];
-  const placed = all.map(({ pointer, message, ...known }) => {
+  const placed = all.slice(0, MAX_TOLD).map(({ pointer, message, ...known }) => {
     const { line, column } = action === "invalid" ? known : placeOf(one, pointer);
     const place = [one.file, line, column].filter((part) => part !== undefined).join(":");
     return `  ${[place, pointer, message].filter((part) => part !== "").join(" ")}`;
   });
-  return [told, ...placed];
+  const more = all.length - placed.length;
+  return [told, ...placed, ...(more > 0 ? [`  ${one.file}: and ${more} more`] : [])];
 }
 
 /** How many of which, in one line. */

@@ -35,6 +35,8 @@ const MAX_MERGED = MAX_DOCUMENT_BYTES / 5;
  */
 export class YamlValues {
   readonly faults: ValueFault[] = [];
+  /** What is read, but perhaps not as it is meant. */
+  readonly warnings: Omit<ValueFault, "offset">[] = [];
   readonly value: unknown;
   readonly #root: number;
   readonly #path: PropertyKey[] = [];
@@ -70,7 +72,8 @@ export class YamlValues {
   #read(node: Node): unknown {
     if (isAlias(node)) {
       const anchor = this.#anchors.get(node.source);
-      if (!anchor) return this.#fault(`there is no &${node.source} before this`, offsetOf(node), null);
+      if (!anchor)
+        return this.#fault(`there is no &${node.source} before this in the same document`, offsetOf(node), null);
       if (anchor.isOpen) return this.#fault(`*${node.source} is a part of itself`, offsetOf(node), null);
       return anchor.value;
     }
@@ -118,8 +121,10 @@ export class YamlValues {
 
   #merge(value: unknown, node: Node, entries: Map<string, unknown>, places: Map<PropertyKey, Place>): undefined {
     for (const source of Array.isArray(value) ? value : [value]) {
-      if (typeof source !== "object" || source === null || Array.isArray(source))
-        return this.#fault("must be a map or a list of maps", offsetOf(node), undefined);
+      if (typeof source !== "object" || source === null || Array.isArray(source)) {
+        const isTold = this.faults.at(-1)?.offset === offsetOf(node);
+        return isTold ? undefined : this.#fault("must be a map or a list of maps", offsetOf(node), undefined);
+      }
       if (this.#merged > MAX_MERGED) return;
       const from = this.#places.get(source);
       const keys = Object.keys(source);
@@ -152,6 +157,8 @@ export class YamlValues {
 
   #at<T = unknown>(key: PropertyKey, node: Node | null, then = (value: unknown) => value as T): T {
     this.#path.push(key);
+    const message = isScalar(node) && node.type === "PLAIN" && !node.tag ? doubtOf(node) : undefined;
+    if (message && this.warnings.length < MAX_FAULTS) this.warnings.push({ path: [...this.#path], message });
     const result = then(node && this.#read(node));
     this.#path.pop();
     return result;
@@ -160,6 +167,13 @@ export class YamlValues {
 
 function offsetOf(node: Node): number {
   return node.range?.[0] ?? 0;
+}
+
+/** What a reader of YAML 1.1, such as PyYAML, takes for true, for false, or for text or another number. */
+function doubtOf({ source = "", value }: Scalar): string | undefined {
+  if (/^(?:yes|no|on|off)$/i.test(source))
+    return `${source} is text in YAML 1.2: write true or false, or put it in quotes`;
+  return /^[-+]?0\d+$/.test(source) ? `is read as ${value}: put it in quotes to keep its zeros` : undefined;
 }
 
 function isTagged(node: Node, value: unknown): boolean {

@@ -7,7 +7,7 @@ export const MAX_DOCUMENT_BYTES = 1024 * 1024;
 
 export const DefinitionId = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "must be 1 to 63 of a-z, 0-9 and -, the first none of -")
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "must be 1 to 63 of a-z, 0-9 and -, and not begin with -")
   .meta({ id: "DefinitionId", example: "qa-manager" });
 export type DefinitionKind = z.output<typeof DefinitionKind>;
 export const DefinitionKind = z.enum(["Agent", "Team"]).meta({ id: "DefinitionKind" });
@@ -16,11 +16,14 @@ const number = "(?:0|[1-9]\\d{0,14})";
 const word = "(?:0|[1-9]\\d{0,14}|\\d*[a-zA-Z-][0-9a-zA-Z-]*)";
 const version = `${number}\\.${number}\\.${number}(?:-${word}(?:\\.${word})*)?`;
 
+const VERSION = "must be a version as in semver.org, such as 1.0.0 or 1.1.0-rc.1, without +build";
+
 /** Semantic Versioning 2.0.0; without build metadata, which would make two versions of one rank. */
 export const Version = z
-  .string()
+  // An unquoted 1.0 is a number in YAML, and quotes alone would not make it a version.
+  .string({ error: ({ code, input }) => (code === "invalid_type" && input !== undefined ? VERSION : undefined) })
   .max(64)
-  .regex(new RegExp(`^${version}$`), "must be a version as in semver.org, such as 1.0.0 or 1.1.0-rc.1, without +build")
+  .regex(new RegExp(`^${version}$`), VERSION)
   .meta({ id: "Version", example: "1.0.0" });
 
 const partial = `(?:[xX*]|${number}(?:\\.(?:[xX*]|${number}(?:\\.[xX*])?))?|${version})`;

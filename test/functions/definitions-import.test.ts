@@ -220,6 +220,15 @@ describe("the body", () => {
     expect(actionsOf(results)).toEqual(actions);
   });
 
+  test("as YAML that is read otherwise elsewhere is taken in with a warning, beside those of its references", async () => {
+    const yaml = `agent: { id: echo, name: Echo }\nmarkdown: yes\n---\n${JSON.stringify(agent("2.0.0", { subagents: [{ id: "none" }], settings: { x: "yes" } }))}`;
+    const { results } = (await send("application/yaml", yaml.replace('"x":"yes"', '"x": 007'))).body;
+    expect(results).toMatchObject([
+      { action: "created", warnings: [{ pointer: "/markdown" }] },
+      { action: "created", warnings: [{ pointer: "/settings/x" }, { pointer: "/subagents/0" }] },
+    ]);
+  });
+
   test("as JSON in an older form has the faults where they were written", async () => {
     const body = {
       metadata: { id: "echo", name: "", version: "1.0.0" },

@@ -203,7 +203,11 @@ describe("what was decided otherwise stays", () => {
     await service.post("/v1/definitions", { kind: "Agent", metadata: { id: "c", name: "An agent", version: "1.0.0" } });
     await addTo(folder, { "c.yaml": agent("c") });
     const before = await entries();
-    expect((await load(service.url, folder)).lines).toEqual(["4 documents: 4 unchanged"]);
+    expect((await load(service.url, folder)).lines).toEqual([
+      "unchanged c 1.0.0  draft",
+      "  c.yaml:1:1 warning: stays a draft until it is published by a call",
+      "4 documents: 4 unchanged",
+    ]);
     expect(await entries()).toBe(before);
     await addTo(folder, { "d.yaml": agent("a", "2.0.0") });
     expect((await load(service.url, folder)).lines).toContainEqual(
@@ -219,6 +223,22 @@ test("--draft publishes nothing", async () => {
   const folder = await folderOf({ "a.yaml": agent("a") });
   expect((await load(service.url, folder, ["--draft"])).lines[0]).toBe("created   a 1.0.0  draft");
   expect(await versionsOf("a")).toEqual(["1.0.0 DRAFT"]);
+  expect((await load(service.url, folder, ["--draft"])).lines).toEqual(["1 document: 1 unchanged"]);
+});
+
+test("what may not be meant is told with its place, and of a file that is no YAML ten lines", async () => {
+  const folder = await folderOf({
+    "a.yaml": agent("a", "1.0.0", "settings:\n  markdown: yes\n  phone: 0800\n"),
+    "b.yaml": "]\n".repeat(30),
+  });
+  const { lines } = await load(service.url, folder);
+  expect(lines.slice(0, 3)).toEqual([
+    "created   a 1.0.0  current",
+    "  a.yaml:7:13 /settings/markdown warning: yes is text in YAML 1.2: write true or false, or put it in quotes",
+    "  a.yaml:8:10 /settings/phone warning: is read as 800: put it in quotes to keep its zeros",
+  ]);
+  expect(lines).toHaveLength(3 + 1 + 10 + 2);
+  expect(lines.at(-2)).toBe("  b.yaml: and 20 more");
 });
 
 describe("in one line it tells", () => {
@@ -233,6 +253,13 @@ describe("in one line it tells", () => {
     expect((await load(`${service.url}/other`, folder)).error).toMatch(/^definitions:load: route_not_found: .*$/);
     expect((await load("there", folder)).error).toBe("definitions:load: the URL must be http or https, not there");
     expect((await load(service.url, join(folder, "none"))).error).toMatch(/^definitions:load: ENOENT: .*none'$/);
+    const empty = await folderOf({ "a.yml": "# later\n", "b.json": "{}" });
+    expect(await load(service.url, empty)).toMatchObject({
+      code: 1,
+      error: expect.stringMatching(/^definitions:load: there is no \*\.yaml or \*\.yml with a document in .*$/),
+    });
+    const { error } = await load(service.url.replace("http:", "https:"), folder);
+    expect(error).toMatch(/^definitions:load: https:.* does not answer \(.*\): is the service running\?$/);
     expect((await load(service.url, folder, ["--help"])).lines[0]).toMatch(/^usage: npm run definitions:load/);
   });
 

@@ -192,7 +192,7 @@ test.each([
   ['agent: { id: a, name: A }\nflat: "\\0"', ["2:7 /flat must not contain a NUL character"]],
   [
     "team: { id: a, name: A, mode: route }\nmembers: [b, B]",
-    ["2:14 /members/1 must be 1 to 63 of a-z, 0-9 and -, the first none of -"],
+    ["2:14 /members/1 must be 1 to 63 of a-z, 0-9 and -, and not begin with -"],
   ],
   ["team: { id: a, name: A, mode: route }\n", ["1:1 /members is required"]],
   [

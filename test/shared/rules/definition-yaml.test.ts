@@ -73,13 +73,42 @@ test.each([
   ["0x10: b", "a key must be text: put it in quotes", "/settings", "4:3"],
   ["true: b", "a key must be text: put it in quotes", "/settings", "4:3"],
   ["~: b", "a key must be text: put it in quotes", "/settings", "4:3"],
-  ["b: *x", "there is no &x before this", "/settings/b", "4:6"],
+  ["b: *x", "there is no &x before this in the same document", "/settings/b", "4:6"],
+  ["<<: *x", "there is no &x before this in the same document", "/settings/<<", "4:7"],
+  [
+    "b: Nota: c",
+    'is not YAML: Nested mappings are not allowed in compact mappings: text with ": " in it needs quotes, and the fields of one map stand below one another',
+    "",
+    "4:6",
+  ],
   ["b: &x [[*x]]", "*x is a part of itself", "/settings/b/0/0", "4:11"],
   ['b: "\\0"', "must not contain a NUL character", "/settings/b", "4:6"],
   ['b: "\\ud800"', "must be well-formed Unicode", "/settings/b", "4:6"],
   ["x: &x { 'a/b': .nan }\n  y: { <<: *x }", "must be a finite number", "/settings/x/a~1b", "4:18"],
 ])("what cannot be kept is told, with its place: %s", (yaml, message, pointer, place) => {
   expect(told(settings(yaml))).toEqual([[`${place} ${pointer} ${message}`]]);
+});
+
+test.each([
+  [
+    "a: yes\n  b: [Off]",
+    [
+      "/settings/a yes is text in YAML 1.2: write true or false, or put it in quotes",
+      "/settings/b/0 Off is text in YAML 1.2: write true or false, or put it in quotes",
+    ],
+  ],
+  [
+    "a: 0800\n  b: 00",
+    [
+      "/settings/a is read as 800: put it in quotes to keep its zeros",
+      "/settings/b is read as 0: put it in quotes to keep its zeros",
+    ],
+  ],
+  ["a: ['yes', \"0800\", !!str no, 0, 0.5, 0x1F, yes sir]", []],
+])("what another reader takes for something else is read, with a warning: %s", (yaml, expected) => {
+  const [read] = readDefinitions(settings(yaml));
+  expect(read?.document).toBeDefined();
+  expect(read?.warnings?.map(({ pointer, message }) => `${pointer} ${message}`) ?? []).toEqual(expected);
 });
 
 test("the same holds for line ends of Windows, a byte order mark and characters of two units", () => {
@@ -104,8 +133,8 @@ config: { maxParallelTasks: 0, colour: red }
   expect(told(yaml)).toEqual([
     [
       "3:3 /metadata/name is required",
-      "3:7 /metadata/id must be 1 to 63 of a-z, 0-9 and -, the first none of -",
-      "4:12 /metadata/version must be a string",
+      "3:7 /metadata/id must be 1 to 63 of a-z, 0-9 and -, and not begin with -",
+      "4:12 /metadata/version must be a version as in semver.org, such as 1.0.0 or 1.1.0-rc.1, without +build",
       "5:1 /colour is not a field here",
       "7:5 /triggers/0/eventType is required",
       "8:5 /triggers/0/colour is not a field here",
@@ -128,6 +157,12 @@ test("at most 100 faults are told", () => {
     `${settings("a: 1")}${"  a: .nan\n".repeat(300)}`,
   ])
     expect(readDefinitions(yaml)[0]?.faults).toHaveLength(100);
+});
+
+test("of what the parser says, which may quote all of a text, 200 characters are told", () => {
+  const [[, fault = ""] = []] = told(`a: {}\n}${"x".repeat(5000)}`);
+  expect(fault).toMatch(/^2:2 {2}is not YAML: Unexpected scalar token in YAML stream: "x+…$/);
+  expect(fault.length).toBe("2:2  is not YAML: ".length + 201);
 });
 
 test("faults of one document hide nothing of the others, and tell whose they are", () => {
@@ -165,7 +200,7 @@ test.each([
   ],
   ["- a", [["1:1  must have kind: Agent or kind: Team, or one of the sections agent, team or metadata"]]],
   ["a: 1", [["1:1  must have kind: Agent or kind: Team, or one of the sections agent, team or metadata"]]],
-  [`${head}goal: *x`, [["3:7 /goal there is no &x before this"]]],
+  [`${head}goal: *x`, [["3:7 /goal there is no &x before this in the same document"]]],
   ["\ufeffkind: Robot", [["1:7 /kind must be one of Agent, Team"]]],
   ["kind: Robot", [["1:7 /kind must be one of Agent, Team"]]],
   ["agent: { id: a }\nteam: { id: a }", [["2:1 /team must not stand beside agent"]]],
