@@ -126,7 +126,8 @@ export function definitionNotFound(id: string): Problem {
 }
 
 /** The refusal of a version that a definition does not have; without one, none is current. */
-export function versionNotFound(id: string, version: string | undefined): Problem {
-  const detail = version ? `${id} has no version ${version}.` : `${id} has no current version: name one.`;
+export function versionNotFound(id: string, version: string | undefined, retired = false): Problem {
+  const none = retired ? `${id} is retired: name a version to read it.` : `${id} has no current version: name one.`;
+  const detail = version ? `${id} has no version ${version}.` : none;
   return new Problem("version_not_found", detail);
 }

@@ -10,7 +10,7 @@ import { inWords } from "./audit-rows.ts";
 import { StoredVersion, shownVersion, storedVersion, VersionSummary, versionSummary } from "./definition-rows.ts";
 import type { Context } from "./index.ts";
 
-const Standing = z.object({ current: z.string().optional(), highest: z.string() });
+const Standing = z.object({ current: z.string().optional(), highest: z.string(), retired: z.boolean() });
 const ListCursor = z.tuple([Timestamp, z.string()]);
 const VersionCursor = z.tuple([Version]);
 const HistoryCursor = z.tuple([z.int()]);
@@ -48,12 +48,12 @@ export function definitionReads({ db }: Context) {
           where d.definition_id = ${id}`,
       );
       if (found) return found;
-      await reads.standing(id);
-      throw versionNotFound(id, version);
+      const { retired } = await reads.standing(id);
+      throw versionNotFound(id, version, retired);
     },
 
     /**
-     * Which versions of a definition are current, if one is, and highest.
+     * Which versions of a definition are current, if one is, and highest; and whether it is retired.
      * @throws Problem definition_not_found
      */
     async standing(id: string) {
@@ -61,7 +61,7 @@ export function definitionReads({ db }: Context) {
         "definitions.standing",
         Standing,
         sql`
-          select d.current_version as current, d.highest_version as highest
+          select d.current_version as current, d.highest_version as highest, d.retired_at is not null as retired
           from cams.definitions d where d.definition_id = ${id}`,
         () => definitionNotFound(id),
       );

@@ -270,7 +270,11 @@ describe("a retired definition", () => {
   test("has no current version and takes in nothing, and can be read on", async () => {
     const { id } = await make.published();
     expect((await service.delete(at(id, "?reason=replaced"))).status).toBe(204);
-    expect((await service.get(at(id))).body.code).toBe("version_not_found");
+    const { code, detail } = (await service.get(at(id))).body;
+    expect({ code, detail }).toEqual({
+      code: "version_not_found",
+      detail: `${id} is retired: name a version to read it.`,
+    });
     expect((await service.get(at(id, "?version=1.0.0"))).status).toBe(200);
     expect((await service.get("/v1/definitions?status=RETIRED")).body.items).toMatchObject([{ id, status: "RETIRED" }]);
     expect((await service.get("/v1/definitions?status=PUBLISHED")).body.items).toEqual([]);
