@@ -65,6 +65,18 @@ test("the same document twice is unchanged, another content of the same version 
   expect((await get("echo", "?version=1.0.0")).body.document.skills).toEqual([]);
 });
 
+test("the same document twice is refused twice", async () => {
+  const team = make.team();
+  await make.published(agent());
+  const documents = [agent("1.0.0", { skills: ["a"] }), agent("1.0.0", { skills: ["a"] }), team, team];
+  expect(actionsOf(await importAll(documents, "?publish=true"))).toEqual([
+    "version_immutable",
+    "version_immutable",
+    "member_unresolved",
+    "member_unresolved",
+  ]);
+});
+
 test("one that is invalid or refused keeps no other back; results are in the order of the text", async () => {
   await make.published(agent());
   const text = [

@@ -93,6 +93,13 @@ describe("a team's lock", () => {
     expect(await placesOf("team")).toEqual(["1.0.0 DRAFT"]);
   });
 
+  test("has no version of the team itself, not even one that is published", async () => {
+    await make.published(agent("known"));
+    await make.published(team([{ id: "known" }]));
+    await make.definition(team([{ id: "team" }], "team", "2.0.0"));
+    expect((await decide("team", "2.0.0", "publish")).body.code).toBe("member_unresolved");
+  });
+
   test("finds members that come with the team, teams too, in whatever order", async () => {
     const documents = [
       team([{ id: "inner" }, { id: "b", version: "^1.0.0" }], "outer"),
