@@ -40,6 +40,8 @@ describe("what is there already", () => {
     expect(await importAll([agent("2.0.0", { skills: ["b"] })], "?publish=true")).toMatchObject([
       { action: "replaced", status: "PUBLISHED", current: true },
     ]);
+    await importAll([agent("3.0.0")]);
+    expect((await decide("echo", "3.0.0", "publish")).body).toMatchObject({ source: "yaml", current: true });
   });
 
   test("and was published is a conflict with other content", async () => {
