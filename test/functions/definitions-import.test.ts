@@ -111,6 +111,7 @@ describe("with publish the highest becomes current", () => {
     await make.published(agent("2.0.0"));
     expect(await importAll([agent("1.5.0")], "?publish=true")).toMatchObject([{ status: "PUBLISHED", current: false }]);
     expect(await placesOf("echo")).toEqual(["2.0.0 PUBLISHED current", "1.5.0 PUBLISHED"]);
+    expect((await service.get("/v1/definitions")).body.items).toMatchObject([{ highestVersion: "2.0.0" }]);
   });
 
   test("over what a call has made current too", async () => {
