@@ -55,6 +55,7 @@ test("tells drafts that were replaced or deleted, deprecations and the end", asy
   expect(deprecated).toMatchObject({ action: "version_deprecated", version: "1.0.0", reason: "old" });
   expect(deprecated.changed.toSorted()).toEqual(["/deprecatedAt", "/deprecatedBy", "/status"]);
   expect(replaced.changed.toSorted()).toEqual(["/contentHash", "/document/skills/0"]);
+  expect(deleted.before).not.toHaveProperty("versionOrder");
   expect(deleted).toMatchObject({ version: "1.1.0", reason: "a mistake", before: { document: { skills: ["a"] } } });
 });
 
