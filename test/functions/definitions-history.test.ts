@@ -52,6 +52,8 @@ test("tells drafts that were replaced or deleted, deprecations and the end", asy
   const deleted = history.find(({ action }: { action: string }) => action === "version_deleted");
   expect(retired).toMatchObject({ action: "retired", reason: "replaced", before: { currentVersion: "2.0.0" } });
   expect(retired.after).not.toHaveProperty("currentVersion");
+  // What was told of one decision is not told of the next.
+  expect(history.find(({ version }: { version: string }) => version === "2.0.0")).not.toHaveProperty("reason");
   expect(deprecated).toMatchObject({ action: "version_deprecated", version: "1.0.0", reason: "old" });
   expect(deprecated.changed.toSorted()).toEqual(["/deprecatedAt", "/deprecatedBy", "/status"]);
   expect(replaced.changed.toSorted()).toEqual(["/contentHash", "/document/skills/0"]);
