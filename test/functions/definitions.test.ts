@@ -191,6 +191,14 @@ test("versions are in the order of Semantic Versioning, page by page, not in tha
   expect((await service.get("/v1/definitions")).body.items[0].highestVersion).toBe("10.0.0");
 });
 
+test("a diff is from what is current to the highest, unless it is told otherwise", async () => {
+  const { id } = await make.published();
+  await make.definition({ metadata: { id, version: "2.0.0" } });
+  expect((await service.get(at(id, "/diff"))).body).toMatchObject({ from: "1.0.0", to: "2.0.0" });
+  const back = (await service.get(at(id, "/diff?from=2.0.0&to=1.0.0"))).body;
+  expect(back.patch).toEqual([{ op: "replace", path: "/metadata/version", value: "1.0.0" }]);
+});
+
 describe("a patch", () => {
   test("makes the next patch level of what is current, a draft with all of it", async () => {
     const { id } = await make.published({ config: { maxParallelTasks: 5, timeoutSeconds: 60 }, skills: ["a", "b"] });
