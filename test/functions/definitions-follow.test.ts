@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import pg from "pg";
 import { expect, test } from "vitest";
 import { makerFor } from "../support/make.ts";
 import { startService, useService } from "../support/service.ts";
@@ -51,6 +52,22 @@ test("a follower is answered when a rollback is made, in another process too", a
     expect((await following).body.version).toBe("1.0.0");
   } finally {
     await second.close();
+  }
+});
+
+test("every process is told what is current, and of no draft", async () => {
+  const heard: string[] = [];
+  const client = new pg.Client(service.databaseUrl);
+  await client.connect();
+  try {
+    client.on("notification", ({ payload }) => heard.push(payload ?? ""));
+    await client.query("listen cams_hints");
+    await make.definition({ metadata: { id: "other" } });
+    await make.published(agent());
+    await expect.poll(() => heard.join(), { timeout: 10_000 }).toContain("definition:echo");
+    expect(heard.join()).not.toContain("definition:other");
+  } finally {
+    await client.end();
   }
 });
 

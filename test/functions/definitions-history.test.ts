@@ -52,9 +52,12 @@ test("tells drafts that were replaced or deleted, deprecations and the end", asy
   const deleted = history.find(({ action }: { action: string }) => action === "version_deleted");
   expect(retired).toMatchObject({ action: "retired", reason: "replaced", before: { currentVersion: "2.0.0" } });
   expect(retired.after).not.toHaveProperty("currentVersion");
+  // What was told of one decision is not told of the next.
+  expect(history.find(({ version }: { version: string }) => version === "2.0.0")).not.toHaveProperty("reason");
   expect(deprecated).toMatchObject({ action: "version_deprecated", version: "1.0.0", reason: "old" });
   expect(deprecated.changed.toSorted()).toEqual(["/deprecatedAt", "/deprecatedBy", "/status"]);
   expect(replaced.changed.toSorted()).toEqual(["/contentHash", "/document/skills/0"]);
+  expect(deleted.before).not.toHaveProperty("versionOrder");
   expect(deleted).toMatchObject({ version: "1.1.0", reason: "a mistake", before: { document: { skills: ["a"] } } });
 });
 
@@ -144,6 +147,30 @@ describe("an operator", () => {
     await make.definition({ ...document, metadata });
     const owners = "select owner_team, from_version from cams.subscriptions where definition_id = $1";
     expect(await service.sql(owners, [id])).toEqual([{ owner_team: "elsewhere", from_version: "1.0.0" }]);
+  });
+
+  test("publishes what it was given, whomever the draft names, and it stays its own", async () => {
+    for (const version of ["1.0.0", "1.1.0"]) await make.definition(agent(version));
+    const given = { metadata: { id: "echo", ownerTeam: "elsewhere" } };
+    expect((await make.definition(given)).ownerTeam).toBe("elsewhere");
+    const publish = at("echo", "/versions/1.1.0/publish");
+    expect((await service.post(publish, {}, guarded.key("foreignOperator"))).body).toMatchObject({
+      status: "PUBLISHED",
+      ownerTeam: "elsewhere",
+    });
+  });
+
+  test.each<[string, string, object]>([
+    ["a new version", "2.0.0", {}],
+    ["a new version that names its owner", "2.0.0", { ownerTeam: "elsewhere" }],
+    ["a draft's content", "1.0.0", { name: "Another" }],
+    ["what is there already", "1.0.0", { ownerTeam: "elsewhere" }],
+  ])("brings to another team's definition nothing: %s", async (_, version, metadata) => {
+    await make.definition({ metadata: { id: "echo", ownerTeam: "elsewhere" } });
+    const document = make.document({ metadata: { id: "echo", version, ownerTeam: undefined, ...metadata } });
+    const operator = guarded.key("operator");
+    expect((await service.post("/v1/definitions", document, operator)).status).toBe(403);
+    expect((await calls.import([document], "", operator)).body.results[0].problem.code).toBe("forbidden");
   });
 
   test("without a team makes what belongs to the administrators", async () => {

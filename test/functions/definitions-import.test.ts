@@ -40,6 +40,8 @@ describe("what is there already", () => {
     expect(await importAll([agent("2.0.0", { skills: ["b"] })], "?publish=true")).toMatchObject([
       { action: "replaced", status: "PUBLISHED", current: true },
     ]);
+    await importAll([agent("3.0.0")]);
+    expect((await decide("echo", "3.0.0", "publish")).body).toMatchObject({ source: "yaml", current: true });
   });
 
   test("and was published is a conflict with other content", async () => {
@@ -63,6 +65,18 @@ test("the same document twice is unchanged, another content of the same version 
   const documents = [agent(), agent(), agent("1.0.0", { skills: ["a"] })];
   expect(actionsOf(await importAll(documents))).toEqual(["created", "unchanged", "version_exists"]);
   expect((await get("echo", "?version=1.0.0")).body.document.skills).toEqual([]);
+});
+
+test("the same document twice is refused twice", async () => {
+  const team = make.team();
+  await make.published(agent());
+  const documents = [agent("1.0.0", { skills: ["a"] }), agent("1.0.0", { skills: ["a"] }), team, team];
+  expect(actionsOf(await importAll(documents, "?publish=true"))).toEqual([
+    "version_immutable",
+    "version_immutable",
+    "member_unresolved",
+    "member_unresolved",
+  ]);
 });
 
 test("one that is invalid or refused keeps no other back; results are in the order of the text", async () => {
@@ -97,6 +111,7 @@ describe("with publish the highest becomes current", () => {
     await make.published(agent("2.0.0"));
     expect(await importAll([agent("1.5.0")], "?publish=true")).toMatchObject([{ status: "PUBLISHED", current: false }]);
     expect(await placesOf("echo")).toEqual(["2.0.0 PUBLISHED current", "1.5.0 PUBLISHED"]);
+    expect((await service.get("/v1/definitions")).body.items).toMatchObject([{ highestVersion: "2.0.0" }]);
   });
 
   test("over what a call has made current too", async () => {

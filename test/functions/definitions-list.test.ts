@@ -42,12 +42,13 @@ describe("filters", () => {
     ["the id", "qa-manager"],
     ["a word of the role", "watches"],
     ["a word of the description", "blackscreen"],
+    ["what a slash joins", "runbook"],
     ["a tag", "night"],
     ["letters beyond ASCII", "configuração"],
     ["several words, all there", "fleet qa"],
     ["what separates words in SQL", "qa & manager | !x"],
   ])("by words: %s", async (_, q) => {
-    const description = "On a blackscreen it acts. Configuração.";
+    const description = "On a blackscreen it acts. Configuração. See ops/runbook.";
     await make.definition(
       named("qa-manager", { name: "QA Manager", role: "Watches the fleet", description, tags: ["night shift"] }),
     );

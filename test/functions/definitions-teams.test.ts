@@ -93,6 +93,23 @@ describe("a team's lock", () => {
     expect(await placesOf("team")).toEqual(["1.0.0 DRAFT"]);
   });
 
+  test("has no version of the team itself, not even one that is published", async () => {
+    await make.published(agent("known"));
+    await make.published(team([{ id: "known" }]));
+    await make.definition(team([{ id: "team" }], "team", "2.0.0"));
+    expect((await decide("team", "2.0.0", "publish")).body.code).toBe("member_unresolved");
+  });
+
+  test("is settled: what becomes of a member afterwards is no warning of the team's", async () => {
+    const document = team([{ id: "member", version: "1.0.0" }]);
+    await make.published(agent("member"));
+    await make.published(document);
+    await make.published(agent("member", "2.0.0"));
+    await decide("member", "1.0.0", "deprecate");
+    const [result] = (await calls.import([document])).body.results;
+    expect(result).toEqual({ id: "team", version: "1.0.0", action: "unchanged", status: "PUBLISHED", current: true });
+  });
+
   test("finds members that come with the team, teams too, in whatever order", async () => {
     const documents = [
       team([{ id: "inner" }, { id: "b", version: "^1.0.0" }], "outer"),

@@ -95,16 +95,16 @@ describe("a draft", () => {
 
   test("is deleted, and with the last one its definition; its ETag never stands for another", async () => {
     const { id } = await make.definition();
-    await make.definition({ metadata: { id, version: "1.1.0" } });
-    await service.delete(at(id, "/versions/1.1.0"));
-    expect(await placesOf(id)).toEqual(["1.0.0 DRAFT"]);
+    for (const version of ["1.1.0", "1.2.0"]) await make.definition({ metadata: { id, version } });
+    await service.delete(at(id, "/versions/1.2.0"));
+    expect(await placesOf(id)).toEqual(["1.1.0 DRAFT", "1.0.0 DRAFT"]);
     expect((await service.get("/v1/definitions")).body.items[0]).toMatchObject({
-      highestVersion: "1.0.0",
-      revision: 3,
+      highestVersion: "1.1.0",
+      revision: 4,
     });
-    await service.delete(at(id, "/versions/1.0.0"));
+    for (const version of ["1.1.0", "1.0.0"]) await service.delete(at(id, `/versions/${version}`));
     expect((await service.get(at(id))).body.code).toBe("definition_not_found");
-    expect((await make.definition({ metadata: { id } })).revision).toBe(4);
+    expect((await make.definition({ metadata: { id } })).revision).toBe(6);
   });
 });
 
@@ -151,6 +151,7 @@ test("a rollback and back, and what was current can then be deprecated", async (
   expect((await decide(id, "1.0.0", "activate", { reason: "it loops" })).body.current).toBe(true);
   expect((await decide(id, "1.1.0", "deprecate", { reason: "it loops" })).body.deprecatedBy).toBe("local");
   expect(await placesOf(id)).toEqual(["1.1.0 DEPRECATED", "1.0.0 PUBLISHED current"]);
+  expect((await decide(id, "1.1.0", "deprecate")).body).toMatchObject({ status: "DEPRECATED", revision: 6 });
   expect((await decide(id, "1.1.0", "activate")).body.code).toBe("version_not_published");
 });
 
@@ -190,9 +191,18 @@ test("versions are in the order of Semantic Versioning, page by page, not in tha
   expect((await service.get("/v1/definitions")).body.items[0].highestVersion).toBe("10.0.0");
 });
 
+test("a diff is from what is current to the highest, unless it is told otherwise", async () => {
+  const { id } = await make.published();
+  await make.definition({ metadata: { id, version: "2.0.0" } });
+  expect((await service.get(at(id, "/diff"))).body).toMatchObject({ from: "1.0.0", to: "2.0.0" });
+  const back = (await service.get(at(id, "/diff?from=2.0.0&to=1.0.0"))).body;
+  expect(back.patch).toEqual([{ op: "replace", path: "/metadata/version", value: "1.0.0" }]);
+});
+
 describe("a patch", () => {
   test("makes the next patch level of what is current, a draft with all of it", async () => {
     const { id } = await make.published({ config: { maxParallelTasks: 5, timeoutSeconds: 60 }, skills: ["a", "b"] });
+    await make.definition({ metadata: { id, version: "2.0.0" } });
     const { status, headers, body } = await patch(id, { config: { timeoutSeconds: 90 }, skills: ["c"] });
     expect({ status, location: headers.get("location") }).toEqual({ status: 201, location: at(id, "?version=1.0.1") });
     expect(body).toMatchObject({ version: "1.0.1", status: "DRAFT", current: false });
@@ -212,6 +222,13 @@ describe("a patch", () => {
     );
   });
 
+  test.each(["1.0.0", "1.1.0"])("makes nothing of %s, which is there", async (version) => {
+    const { id } = await make.published();
+    await make.definition({ metadata: { id, version: "1.1.0" } });
+    expect((await patch(id, { skills: ["a"] }, `?version=${version}`)).body.code).toBe("version_exists");
+    expect((await service.get(at(id, `?version=${version}`))).body.document.skills).toEqual([]);
+  });
+
   test("removes what it names as null", async () => {
     const { id } = await make.published({ instructions: "i", settings: { a: 1, b: 2 } });
     const { document } = (await patch(id, { instructions: null, settings: { a: null } })).body;
@@ -219,10 +236,12 @@ describe("a patch", () => {
     expect(document.settings).toEqual({ b: 2 });
   });
 
-  test("with publish is current at once", async () => {
+  test("with publish is current at once, a lower version too", async () => {
     const { id } = await make.published();
     await patch(id, { skills: ["a"] }, "?publish=true&reason=more");
     expect(await placesOf(id)).toEqual(["1.0.1 PUBLISHED current", "1.0.0 PUBLISHED"]);
+    await patch(id, { skills: ["b"] }, "?publish=true&version=0.9.0");
+    expect(await placesOf(id)).toEqual(["1.0.1 PUBLISHED", "1.0.0 PUBLISHED", "0.9.0 PUBLISHED current"]);
   });
 
   test("of what was never published is of the highest draft", async () => {
@@ -280,6 +299,15 @@ describe("a retired definition", () => {
     expect((await service.get("/v1/definitions?status=PUBLISHED")).body.items).toEqual([]);
     expect((await patch(id, { skills: ["a"] })).body.code).toBe("definition_retired");
     expect((await service.delete(at(id))).status).toBe(204);
+    expect((await service.get(at(id, "?version=1.0.0"))).body.revision).toBe(3);
+  });
+
+  test("stays so when a version is published that is not to be current", async () => {
+    const { id } = await make.published();
+    await make.definition({ metadata: { id, version: "2.0.0" } });
+    await service.delete(at(id));
+    expect((await decide(id, "2.0.0", "publish", {}, "?activate=false")).body.status).toBe("PUBLISHED");
+    expect((await service.get("/v1/definitions")).body.items).toMatchObject([{ id, status: "RETIRED" }]);
   });
 
   test.each([

@@ -90,6 +90,11 @@ describe("past the service, under the operator's role", () => {
     expect(await asOperator("update cams.definitions set retired_at = now()")).toContain(
       "definitions_retired_has_no_current",
     );
+    for (const [change, constraint] of [
+      ["current_source = null", "definitions_current_has_source"],
+      ["highest_version = '9.9.9'", "definitions_highest"],
+    ])
+      expect(await asOperator(`update cams.definitions set ${change}`), change).toContain(constraint);
     expect(await asOperator("delete from cams.definitions")).toContain("violates foreign key constraint");
     expect(await asOperator("truncate cams.definition_versions")).toContain("permission denied");
   });
@@ -121,10 +126,29 @@ describe("triggers of the current version", () => {
     expect(await told()).toHaveLength(2);
     await service.post("/v1/definitions/echo/versions/2.0.0/activate", {});
     expect(await told()).toEqual(["echo 2.0.0 task.done 4 sales"]);
+    const { items } = (await service.get("/v1/audit?resourceType=subscription")).body;
+    expect(items.map(({ action }: { action: string }) => action).toSorted()).toEqual([
+      ...Array(3).fill("created"),
+      ...Array(2).fill("deleted"),
+    ]);
     await service.post("/v1/definitions/echo/versions/1.0.0/activate", {});
     expect(await told()).toHaveLength(2);
     await service.delete("/v1/definitions/echo");
     expect(await told()).toEqual([]);
+  });
+
+  test.each([
+    ["subscriptions_target", "null, null, null"],
+    ["subscriptions_target", "'echo', null, 'a@corp.example'"],
+    ["subscriptions_trigger", "null, '1.0.0', 'a@corp.example'"],
+    ["subscriptions_version", "'echo', '9.9.9', null"],
+  ])("lead to one thing that there is: %s", async (constraint, target) => {
+    await make.published(withTriggers("1.0.0"));
+    await make.inbox({ aiAgentAddress: "a@corp.example" });
+    const insert = `insert into cams.subscriptions
+      (event_type, priority, created_at, created_by, definition_id, from_version, ai_agent_address)
+      values ('mine', 3, now(), 'me', ${target})`;
+    expect(await asOperator(insert)).toContain(constraint);
   });
 
   test("leave subscriptions that somebody made alone", async () => {
@@ -151,7 +175,7 @@ test("versions are ordered in the database as Semantic Versioning orders them", 
     .concat(
       fc.sample(
         fc.tuple(
-          fc.constantFrom("1.0.0", "1.0.0-a", "1.0.0-a.1", "1.0.0-a.b", "1.0.0-1", "1.0.0-a-"),
+          fc.constantFrom("1.0.0", "1.0.0-a", "1.0.0-a.1", "1.0.0-a.b", "1.0.0-1", "1.0.0-2", "1.0.0-a-"),
           fc.constantFrom("1.0.0", "1.0.0-a", "1.0.0-a.1", "1.0.0-a.b.c", "1.0.0-10", "1.0.0-aa"),
         ),
         200,
