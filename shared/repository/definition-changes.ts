@@ -69,7 +69,7 @@ export function definitionChanges(context: Context) {
       given: { activate: boolean; reason?: string | undefined },
       revisions: Revisions,
     ) {
-      return deciding(context, id, { revisions, reason: given.reason }, async (repo) => {
+      return deciding(context, id, { revisions, reason: given.reason, membersOf: version }, async (repo) => {
         const { status, document } = await repo.definitions.get(id, version);
         if (status === "DEPRECATED")
           throw new Problem("version_immutable", `${id} ${version} is deprecated: it is not published again.`);

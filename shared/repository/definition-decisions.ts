@@ -7,7 +7,6 @@ import { route } from "./definition-store.ts";
 import type { Context } from "./index.ts";
 
 const Named = z.object({ id: z.string() });
-const Member = Named.extend({ retired: z.boolean() });
 
 async function makeCurrent(context: Context, id: string, version: string | undefined): Promise<void> {
   const { db, now, caller } = context;
@@ -35,24 +34,6 @@ async function touch({ db, now, caller }: Context, id: string, highestVersion: s
   );
 }
 
-/** Holds the members of a team's version as they are; those that are retired. */
-async function retiredMembersOf({ db }: Context, id: string, version: string): Promise<string[]> {
-  const members = await db.many(
-    "definitions.hold_members",
-    Member,
-    sql`
-      select d.definition_id as id, d.retired_at is not null as retired
-      from cams.definitions d
-      where d.definition_id in (
-        select m.locked ->> 'id'
-        from cams.definition_versions v cross join jsonb_array_elements(v.member_lock) as m (locked)
-        where (v.definition_id, v.version) = (${id}, ${version}))
-      order by d.definition_id
-      for share of d`,
-  );
-  return members.filter(({ retired }) => retired).map((member) => member.id);
-}
-
 /** What is decided about versions there are. */
 export function definitionDecisions(context: Context) {
   return {
@@ -62,15 +43,13 @@ export function definitionDecisions(context: Context) {
      * revision_mismatch; forbidden
      */
     activate(id: string, version: string, reason: string | undefined, revisions: Revisions) {
-      return deciding(context, id, { revisions, reason }, async (repo, bound, { currentVersion, currentSource }) => {
+      const what = { revisions, reason, membersOf: version };
+      return deciding(context, id, what, async (repo, bound, { currentVersion, currentSource }, members) => {
         const status = await statusOf(bound, id, version);
         if (status !== "PUBLISHED") throw new Problem("version_not_published", `${id} ${version} is ${status}.`);
-        const retired = await retiredMembersOf(bound, id, version);
+        const retired = members.filter((member) => member.retired).map((member) => member.id);
         if (retired.length > 0)
-          throw new Problem(
-            "member_unresolved",
-            `${id} ${version} has members that are retired: ${retired.join(", ")}.`,
-          );
+          throw new Problem("member_unresolved", `${id} ${version} has retired members: ${retired.join(", ")}.`);
         // What a loader made current is from now on what somebody decided.
         if (currentVersion !== version || currentSource !== "api") await makeCurrent(bound, id, version);
         return repo.definitions.get(id, version);

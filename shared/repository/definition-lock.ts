@@ -6,7 +6,9 @@ import type { DefinitionSource, VersionStatus } from "../schemas/definition.ts";
 import { tell } from "./definition-store.ts";
 import type { Context, Repository } from "./index.ts";
 
+type Locked = z.output<typeof Locked>;
 const Locked = z.object({
+  id: z.string(),
   ownerTeam: z.string().optional(),
   currentVersion: z.string().optional(),
   currentSource: z.custom<DefinitionSource>().optional(),
@@ -19,33 +21,49 @@ const Numbered = z.object({ version: z.string() });
 
 export type Revisions = readonly number[] | undefined;
 
+interface Deciding {
+  revisions: Revisions;
+  reason: string | undefined;
+  /** Of which version the members are locked too: of a team that may become current. */
+  membersOf?: string;
+}
+
 /**
  * Runs `work` in a transaction with the definition's row locked: decisions about one definition are made one after the
- * other.
+ * other. Members are locked with it and in one order, as imports do: a team locked before its members would deadlock
+ * with an import that has both.
  * @throws Problem definition_not_found, revision_mismatch; forbidden when another team owns it
  */
 export function deciding<T>(
   { transaction }: Context,
   id: string,
-  { revisions, reason }: { revisions: Revisions; reason: string | undefined },
-  work: (repo: Repository, context: Context, definition: z.output<typeof Locked>) => Promise<T>,
+  { revisions, reason, membersOf }: Deciding,
+  work: (repo: Repository, context: Context, definition: Locked, members: Locked[]) => Promise<T>,
 ): Promise<T> {
   return transaction(async (repo, context) => {
-    const definition = await context.db.one(
+    const locked = await context.db.many(
       "definitions.decide",
       Locked,
       sql`
-        select d.owner_team as "ownerTeam", d.current_version as "currentVersion", d.current_source as "currentSource",
+        select d.definition_id as id, d.owner_team as "ownerTeam", d.current_version as "currentVersion", d.current_source as "currentSource",
           d.highest_version as "highestVersion", d.retired_at is not null as retired, d.revision
-        from cams.definitions d where d.definition_id = ${id}
+        from cams.definitions d
+        where d.definition_id = ${id} or d.definition_id in (
+          select m.member ->> 'id'
+          from cams.definition_versions v
+          cross join jsonb_array_elements(coalesce(v.document -> 'members', '[]')) as m (member)
+          where (v.definition_id, v.version) = (${id}, ${membersOf}))
+        order by d.definition_id
         for no key update`,
-      () => definitionNotFound(id),
     );
+    const definition = locked.find((one) => one.id === id);
+    if (!definition) throw definitionNotFound(id);
     if (!decidesOver(context.caller, definition.ownerTeam)) throw notYourDefinition(context.caller, id);
     if (revisions && !revisions.includes(definition.revision))
       throw new Problem("revision_mismatch", `The definition is at revision ${definition.revision}.`);
     await tell(context, "reason", reason);
-    return work(repo, context, definition);
+    const members = locked.filter((one) => one.id !== id);
+    return work(repo, context, definition, members);
   });
 }
 

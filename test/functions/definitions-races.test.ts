@@ -140,3 +140,27 @@ test("a member that is retired or deprecated while its team is published is in i
     ]).toContainEqual([published.status, retired.status]);
   }
 });
+
+test("publishing and activating teams beside imports of them and their members never ends in a deadlock", async () => {
+  const team = (version: string) => make.team({ metadata: { id: "z-team", version }, members: [{ id: "a-member" }] });
+  const member = (version: string) => make.document({ metadata: { id: "a-member", version } });
+  await make.published(member("1.0.0"));
+  for (let n = 0; n < 15; n++) await make.definition(team(`1.${n}.0`));
+  const deadlocks = async () => {
+    const [{ deadlocks }] = (await service.sql(
+      "select deadlocks::int from pg_stat_database where datname = current_database()",
+    )) as [{ deadlocks: number }];
+    return deadlocks;
+  };
+  const before = await deadlocks();
+  const acts = Array.from({ length: 15 }, (_, n) => [
+    () => decide("z-team", `1.${n}.0`, "publish"),
+    () => calls.import([member(`2.${n}.0`), team(`2.${n}.0`)], "?publish=true"),
+    () => decide("z-team", `1.${n}.0`, "activate"),
+  ]).flat();
+  const answers = await Promise.all(acts.map((act) => act()));
+  expect(statusesOf(answers).filter((status) => ![200, 409].includes(status))).toEqual([]);
+  // The server tells its numbers with a delay of a second.
+  await delay(1500);
+  expect(await deadlocks()).toBe(before);
+});
