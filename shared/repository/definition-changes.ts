@@ -1,3 +1,4 @@
+import { sql } from "../db/sql.ts";
 import { Problem } from "../errors.ts";
 import { patched } from "../rules/definition-documents.ts";
 import type { Manner } from "../rules/definition-plan.ts";
@@ -45,16 +46,19 @@ export function definitionChanges(context: Context) {
       given: { version?: string | undefined; publish: boolean; reason?: string | undefined },
       revisions: Revisions,
     ) {
-      return deciding(context, id, { revisions, reason: given.reason }, async (repo, bound, definition) => {
+      const base = sql`
+        (select coalesce(c.current_version, c.highest_version) from cams.definitions c where c.definition_id = ${id})`;
+      const what = { revisions, reason: given.reason, membersOf: given.publish ? base : undefined };
+      return deciding(context, id, what, async (repo, bound, definition) => {
         const taken = await versionsOf(bound, id);
         const { document } = await repo.definitions.get(id, definition.currentVersion ?? definition.highestVersion);
-        const base = ownedBy(document, definition.ownerTeam);
+        const owned = ownedBy(document, definition.ownerTeam);
         const named = (patch.metadata as { version?: unknown } | null | undefined)?.version;
         const version =
           given.version ?? (typeof named === "string" ? named : nextPatch(document.metadata.version, taken));
         if (taken.has(version)) throw new Problem("version_exists", `${id} has a version ${version} already.`);
         const manner = { source: "api", publish: given.publish, activate: "always", revives: false } as const;
-        return takeOne(repo, patched(base, patch, version), manner);
+        return takeOne(repo, patched(owned, patch, version), manner);
       });
     },
 
@@ -69,7 +73,7 @@ export function definitionChanges(context: Context) {
       given: { activate: boolean; reason?: string | undefined },
       revisions: Revisions,
     ) {
-      return deciding(context, id, { revisions, reason: given.reason, membersOf: version }, async (repo) => {
+      return deciding(context, id, { revisions, reason: given.reason, membersOf: sql`${version}` }, async (repo) => {
         const { status, document } = await repo.definitions.get(id, version);
         if (status === "DEPRECATED")
           throw new Problem("version_immutable", `${id} ${version} is deprecated: it is not published again.`);

@@ -43,7 +43,7 @@ export function definitionDecisions(context: Context) {
      * revision_mismatch; forbidden
      */
     activate(id: string, version: string, reason: string | undefined, revisions: Revisions) {
-      const what = { revisions, reason, membersOf: version };
+      const what = { revisions, reason, membersOf: sql`${version}` };
       return deciding(context, id, what, async (repo, bound, { currentVersion, currentSource }, members) => {
         const status = await statusOf(bound, id, version);
         if (status !== "PUBLISHED") throw new Problem("version_not_published", `${id} ${version} is ${status}.`);

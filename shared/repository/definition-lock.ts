@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { sql } from "../db/sql.ts";
+import { type Sql, sql } from "../db/sql.ts";
 import { definitionNotFound, Problem, versionNotFound } from "../errors.ts";
 import { decidesOver, notYourDefinition } from "../rules/definition-plan.ts";
 import type { DefinitionSource, VersionStatus } from "../schemas/definition.ts";
@@ -25,7 +25,7 @@ interface Deciding {
   revisions: Revisions;
   reason: string | undefined;
   /** Of which version the members are locked too: of a team that may become current. */
-  membersOf?: string;
+  membersOf?: Sql | undefined;
 }
 
 /**
@@ -52,7 +52,7 @@ export function deciding<T>(
           select m.member ->> 'id'
           from cams.definition_versions v
           cross join jsonb_array_elements(coalesce(v.document -> 'members', '[]')) as m (member)
-          where (v.definition_id, v.version) = (${id}, ${membersOf}))
+          where (v.definition_id, v.version) = (${id}, ${membersOf ?? sql`null`}))
         order by d.definition_id
         for no key update`,
     );
