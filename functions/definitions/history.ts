@@ -1,5 +1,6 @@
 import { defineEndpoint } from "../../shared/http/endpoint.ts";
-import { DefinitionHistory, DefinitionPath, HistoryQuery } from "../../shared/schemas/definition.ts";
+import { PageQuery } from "../../shared/schemas/common.ts";
+import { DefinitionHistory, DefinitionPath } from "../../shared/schemas/definition.ts";
 
 export const definitionsHistory = defineEndpoint({
   name: "definitions-history",
@@ -11,7 +12,7 @@ export const definitionsHistory = defineEndpoint({
     "asked for when their documents are large.",
   role: "agent",
   params: DefinitionPath,
-  query: HistoryQuery,
+  query: PageQuery,
   status: 200,
   returns: DefinitionHistory,
   errors: ["definition_not_found"],

@@ -1,5 +1,6 @@
 import { defineEndpoint } from "../../shared/http/endpoint.ts";
-import { DefinitionPath, HistoryQuery, VersionPage } from "../../shared/schemas/definition.ts";
+import { PageQuery } from "../../shared/schemas/common.ts";
+import { DefinitionPath, VersionPage } from "../../shared/schemas/definition.ts";
 
 export const definitionsVersions = defineEndpoint({
   name: "definitions-versions",
@@ -8,7 +9,7 @@ export const definitionsVersions = defineEndpoint({
   summary: "List the versions of a definition, the highest first",
   role: "agent",
   params: DefinitionPath,
-  query: HistoryQuery,
+  query: PageQuery,
   status: 200,
   returns: VersionPage,
   errors: ["definition_not_found"],

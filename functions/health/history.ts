@@ -1,5 +1,6 @@
 import { defineEndpoint } from "../../shared/http/endpoint.ts";
-import { HealthHistoryPage, HealthHistoryQuery } from "../../shared/schemas/health.ts";
+import { PageQuery } from "../../shared/schemas/common.ts";
+import { HealthHistoryPage } from "../../shared/schemas/health.ts";
 import { InboxPath } from "../../shared/schemas/inbox.ts";
 
 export const healthHistory = defineEndpoint({
@@ -9,7 +10,7 @@ export const healthHistory = defineEndpoint({
   summary: "Read every change of an inbox's health or status, newest first",
   role: "agent",
   params: InboxPath,
-  query: HealthHistoryQuery,
+  query: PageQuery,
   status: 200,
   returns: HealthHistoryPage,
   errors: ["inbox_not_found"],

@@ -137,6 +137,11 @@ export function defineEndpoint<
   return { ...definition, runtime: { ...USUAL, ...definition.runtime } } as unknown as Endpoint;
 }
 
+/** The media type of an endpoint's bodies in JSON: that of a merge patch has a name of its own (RFC 7396). */
+export function jsonTypeOf({ method }: Pick<Endpoint, "method">) {
+  return method === "PATCH" ? "application/merge-patch+json" : "application/json";
+}
+
 const USUAL_DATABASE_ROLE: Record<Role, DatabaseRole> = {
   public: "cams_reader",
   agent: "cams_agent",

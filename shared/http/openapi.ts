@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiParameters } from "zod-openapi";
 import { type ProblemCode, problems } from "../errors.ts";
-import type { Endpoint } from "./endpoint.ts";
+import { type Endpoint, jsonTypeOf } from "./endpoint.ts";
 
 const Problem = z
   .object({
@@ -126,8 +126,9 @@ function operationOf(endpoint: Endpoint): ZodOpenApiOperationObject {
   };
 }
 
-function contentOf({ bodyType, method }: Endpoint, body: z.ZodType) {
-  const json = { [method === "PATCH" ? "application/merge-patch+json" : "application/json"]: { schema: body } };
+function contentOf(endpoint: Endpoint, body: z.ZodType) {
+  const { bodyType } = endpoint;
+  const json = { [jsonTypeOf(endpoint)]: { schema: body } };
   return bodyType ? { [bodyType]: { schema: z.string() }, ...json } : json;
 }
 

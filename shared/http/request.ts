@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type * as z from "zod";
 import { type Fault, Problem } from "../errors.ts";
 import { faultsOf, MAX_FAULTS, pointer } from "../rules/faults.ts";
-import type { Endpoint } from "./endpoint.ts";
+import { type Endpoint, jsonTypeOf } from "./endpoint.ts";
 import { parseJson } from "./json.ts";
 import type { Match } from "./route.ts";
 
@@ -18,7 +18,7 @@ export interface Body {
   json: unknown;
 }
 
-/** What a body may be sent as. A merge patch has a type of its own (RFC 7396); YAML had several before RFC 9512. */
+/** What a body may be sent as; YAML had several types before RFC 9512. */
 const JSON_TYPES = /^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/i;
 const PATCH_TYPES = /^application\/(merge-patch\+)?json\s*(;\s*charset="?utf-8"?\s*)?$/i;
 const YAML_TYPES = /^(application|text)\/(x-)?yaml\s*(;\s*charset="?utf-8"?\s*)?$/i;
@@ -46,11 +46,11 @@ export async function readBody(
 }
 
 /** Whether a body is YAML, which few endpoints take, and not JSON, which all do. */
-function saysYaml(type: string, { method, bodyType }: Pick<Endpoint, "method" | "bodyType">): boolean {
+function saysYaml(type: string, endpoint: Pick<Endpoint, "method" | "bodyType">): boolean {
+  const { method, bodyType } = endpoint;
   if (bodyType && YAML_TYPES.test(type)) return true;
-  const isPatch = method === "PATCH";
-  if ((isPatch ? PATCH_TYPES : JSON_TYPES).test(type)) return false;
-  const wanted = bodyType ?? (isPatch ? "application/merge-patch+json" : "application/json");
+  if ((method === "PATCH" ? PATCH_TYPES : JSON_TYPES).test(type)) return false;
+  const wanted = bodyType ?? jsonTypeOf(endpoint);
   throw new Problem("unsupported_media_type", `Send the body with Content-Type: ${wanted}.`);
 }
 

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { and, or, type Sql, sql } from "../db/sql.ts";
 import { forbidden, inboxNotFound, type Problem } from "../errors.ts";
-import { type Caller, isUnbound, speaksFor, teamOf } from "../rules/access.ts";
+import { type Caller, decidesOver, isUnbound, speaksFor, teamOf } from "../rules/access.ts";
 import type { Context } from "./index.ts";
 
 const Owned = z.object({ address: z.string(), ownerTeam: z.string().optional() });
@@ -64,8 +64,7 @@ export function calledAs({ principal, limitedTo }: Caller): string {
 
 /** Whether a caller may know what only those do who act for an inbox. */
 export function seesInside(caller: Caller, { aiAgentAddress, ownerTeam }: InboxOwner): boolean {
-  const team = teamOf(caller);
-  return speaksFor(caller, aiAgentAddress) || (team !== undefined && ownerTeam === team);
+  return speaksFor(caller, aiAgentAddress) || decidesOver(caller, ownerTeam);
 }
 
 interface InboxOwner {

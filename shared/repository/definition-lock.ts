@@ -1,7 +1,8 @@
 import * as z from "zod";
 import { type Sql, sql } from "../db/sql.ts";
 import { definitionNotFound, Problem, versionNotFound } from "../errors.ts";
-import { decidesOver, notYourDefinition } from "../rules/definition-plan.ts";
+import { decidesOver } from "../rules/access.ts";
+import { notYourDefinition } from "../rules/definition-plan.ts";
 import type { DefinitionSource, VersionStatus } from "../schemas/definition.ts";
 import { tell } from "./definition-store.ts";
 import type { Context, Repository } from "./index.ts";

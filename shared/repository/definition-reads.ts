@@ -3,11 +3,11 @@ import { and, sql } from "../db/sql.ts";
 import { definitionNotFound, versionNotFound } from "../errors.ts";
 import { readCursor, toPage, writeCursor } from "../rules/cursors.ts";
 import { changeOf } from "../rules/definition-history.ts";
-import { Timestamp } from "../schemas/common.ts";
-import { Definition, type DefinitionFilter, type HistoryQuery } from "../schemas/definition.ts";
+import { type PageQuery, Timestamp } from "../schemas/common.ts";
+import { Definition, type DefinitionFilter, VersionSummary } from "../schemas/definition.ts";
 import { type DefinitionDocument, Version } from "../schemas/definition-document.ts";
 import { inWords } from "./audit-rows.ts";
-import { StoredVersion, shownVersion, storedVersion, VersionSummary, versionSummary } from "./definition-rows.ts";
+import { StoredVersion, shownVersion, storedVersion, versionSummary } from "./definition-rows.ts";
 import type { Context } from "./index.ts";
 
 const Standing = z.object({ current: z.string().optional(), highest: z.string(), retired: z.boolean() });
@@ -71,7 +71,7 @@ export function definitionReads({ db }: Context) {
      * The highest first.
      * @throws Problem definition_not_found
      */
-    async versions(id: string, { pageSize, pageToken }: z.output<typeof HistoryQuery>) {
+    async versions(id: string, { pageSize, pageToken }: z.output<typeof PageQuery>) {
       const after = readCursor(VersionCursor, pageToken);
       const rows = await db.many(
         "definitions.versions",
@@ -124,7 +124,7 @@ export function definitionReads({ db }: Context) {
      * Every decision, newest first; fewer on a page than asked for when their documents are large.
      * @throws Problem definition_not_found
      */
-    async history(id: string, { pageSize, pageToken }: z.output<typeof HistoryQuery>) {
+    async history(id: string, { pageSize, pageToken }: z.output<typeof PageQuery>) {
       const before = readCursor(HistoryCursor, pageToken);
       const rows = await db.many(
         "definitions.history",

@@ -1,12 +1,11 @@
 import * as z from "zod";
 import { sql } from "../db/sql.ts";
 import { inOrder } from "../rules/definition-documents.ts";
-import { DefinitionVersion, LockedMember, VersionSummary } from "../schemas/definition.ts";
+import { DefinitionVersion } from "../schemas/definition.ts";
 import type { DefinitionDocument } from "../schemas/definition-document.ts";
 
 /** A version as it is stored: its document was judged when it was taken in, by the rules of that time. */
 export const StoredVersion = DefinitionVersion.extend({ document: z.custom<DefinitionDocument>().transform(inOrder) });
-export { LockedMember, VersionSummary };
 
 /** What is said of a version `v` of a definition `d`. */
 export const versionSummary = sql`

@@ -3,6 +3,7 @@ import { sql } from "../db/sql.ts";
 import { contentHashOf } from "../rules/definition-documents.ts";
 import type { Settled } from "../rules/definition-members.ts";
 import { type Known, type Manner, type Outcome, plan } from "../rules/definition-plan.ts";
+import { RANKED } from "../rules/priority.ts";
 import { definitionTopic } from "../rules/topics.ts";
 import { highest } from "../rules/versions.ts";
 import type { DefinitionSource, VersionStatus } from "../schemas/definition.ts";
@@ -177,7 +178,7 @@ export async function route({ db, now, caller, hints }: Context, ids: readonly s
       insert into cams.subscriptions
         (event_type, filters, priority, definition_id, from_version, owner_team, created_at, created_by)
       select t.trigger ->> 'eventType', t.trigger -> 'filters',
-        array_position(array['CRITICAL', 'HIGH', 'NORMAL', 'LOW'], t.trigger ->> 'priority'), d.definition_id, v.version,
+        array_position(${RANKED}::text[], t.trigger ->> 'priority'), d.definition_id, v.version,
         d.owner_team, ${now}, ${caller.principal}
       from cams.definitions d
       join cams.definition_versions v on (v.definition_id, v.version) = (d.definition_id, d.current_version)

@@ -48,6 +48,11 @@ export function teamOf({ role, team }: Caller): string | undefined {
   return role === "operator" ? team : undefined;
 }
 
+/** Whether a caller decides over what a team owns. */
+export function decidesOver(caller: Caller, ownerTeam: string | undefined): boolean {
+  return isUnbound(caller) || (ownerTeam !== undefined && teamOf(caller) === ownerTeam);
+}
+
 function matchesAny(patterns: readonly string[], address: string): boolean {
   return patterns.some((pattern) => matches(pattern, address));
 }

@@ -1,7 +1,7 @@
 import { type Fault, forbidden, Problem } from "../errors.ts";
 import type { DefinitionSource, LockedMember, VersionStatus } from "../schemas/definition.ts";
 import type { DefinitionDocument, DefinitionKind, TeamDocument } from "../schemas/definition-document.ts";
-import { type Caller, isUnbound, teamOf } from "./access.ts";
+import { type Caller, decidesOver, isUnbound, teamOf } from "./access.ts";
 import { membersOf, type Settled, unresolved } from "./definition-members.ts";
 import { compare } from "./versions.ts";
 
@@ -208,11 +208,6 @@ export function plan(incoming: readonly Incoming[], known: readonly Known[], man
 
 function conflict(problem: Problem): Outcome {
   return { action: "conflict", problem, warnings: [] };
-}
-
-/** Whether a caller decides over what a team owns. */
-export function decidesOver(caller: Caller, ownerTeam: string | undefined): boolean {
-  return isUnbound(caller) || (ownerTeam !== undefined && teamOf(caller) === ownerTeam);
 }
 
 /** The refusal of a decision over a definition by somebody whose team does not own it. */

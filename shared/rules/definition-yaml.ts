@@ -43,6 +43,7 @@ const OPTIONS = {
 const MAX_WORDS = 200;
 
 type Located = Fault & { offset: number };
+type WrittenFault = OurForm["faults"][number] & { part?: "key" | "value" };
 
 /**
  * Reads all documents of a YAML text, in order, in each of the three forms; empty ones are left out. Never throws: what
@@ -70,12 +71,10 @@ export function readDefinition(written: unknown): ReadDefinition {
   const form = inOurForm(written);
   const told = { ...textOf(form.document, "id"), ...textOf(form.document, "version") };
   const result = DefinitionDocument.safeParse(form.document);
-  const faults = form.faults.map(({ path, message }) => ({ pointer: pointer(path), message }));
-  if (result.success && faults.length === 0) return { ...told, document: result.data, faults };
+  if (result.success && form.faults.length === 0) return { ...told, document: result.data, faults: [] };
   const issues = form.document === undefined ? [] : (result.error?.issues ?? []);
-  for (const issue of issues.slice(0, MAX_FAULTS))
-    for (const fault of faultsOf({ ...issue, path: form.writtenAt(issue.path) })) faults.push(fault);
-  return { ...told, faults: faults.slice(0, MAX_FAULTS) };
+  const faults = [...form.faults, ...schemaFaults(issues, form)].slice(0, MAX_FAULTS);
+  return { ...told, faults: faults.map(({ path, message }) => ({ pointer: pointer(path), message })) };
 }
 
 function refused(message: string): ReadDefinition {
@@ -148,7 +147,10 @@ function readDocument({
   const form = inOurForm(values.value);
   const told = { ...textOf(form.document, "id"), ...textOf(form.document, "version") };
   if (syntax.length > 0) return { ...told, faults: [...syntax, ...unread] };
-  const faults: Located[] = [...unread, ...form.faults.map((fault) => located(fault, fault.path, "key", values))];
+  const located = ({ path, message, part = "key" }: WrittenFault): Located => {
+    return { pointer: pointer(path), message, offset: values.offsetAt(path, part) };
+  };
+  const faults: Located[] = [...unread, ...form.faults.map(located)];
   if (form.document === undefined) return { faults };
   const result = DefinitionDocument.safeParse(form.document);
   const warnings = values.warnings.map(({ path, message }) => ({ pointer: pointer(path), message }));
@@ -156,21 +158,21 @@ function readDocument({
     return { ...told, document: result.data, faults, ...(warnings.length > 0 && { warnings }) };
   // What could not be read has been told already, in better words than what stands in for it would get.
   const known = new Set(unread.map((fault) => fault.pointer));
-  const more = schemaFaults(result.error?.issues ?? [], form, values).filter((fault) => !known.has(fault.pointer));
+  const refused = schemaFaults(result.error?.issues ?? [], form).map(located);
+  const more = refused.filter((fault) => !known.has(fault.pointer));
   return { ...told, faults: [...faults, ...more] };
 }
 
-function schemaFaults(issues: z.core.$ZodIssue[], form: OurForm, values: YamlValues): Located[] {
+/** What the schema refuses, where it was written; of what is not a field the key is the fault. */
+function schemaFaults(issues: z.core.$ZodIssue[], { writtenAt }: OurForm) {
   return issues.slice(0, MAX_FAULTS).flatMap((issue) => {
     const keys = issue.code === "unrecognized_keys" ? issue.keys.map((key) => [...issue.path, key]) : undefined;
-    return faultsOf(issue).map((fault, index) =>
-      located(fault, form.writtenAt(keys?.[index] ?? issue.path), keys ? "key" : "value", values),
-    );
+    return faultsOf(issue).map(({ message }, index) => ({
+      path: writtenAt(keys?.[index] ?? issue.path),
+      message,
+      part: keys ? ("key" as const) : ("value" as const),
+    }));
   });
-}
-
-function located(fault: { message: string }, path: PropertyKey[], part: "key" | "value", values: YamlValues): Located {
-  return { pointer: pointer(path), message: fault.message, offset: values.offsetAt(path, part) };
 }
 
 /** What the parser refuses or warns about; unknown tags are told by `YamlValues`, with a pointer. */

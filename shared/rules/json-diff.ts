@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { pointer } from "./faults.ts";
 
 /** An operation of a JSON patch (RFC 6902): of its operations those that say what differs. */
 export interface Difference {
@@ -30,7 +31,7 @@ export function differences(from: unknown, to: unknown, path = ""): Difference[]
 }
 
 function ofObjects(from: JsonObject, to: JsonObject, path: string): Difference[] {
-  const at = (key: string) => `${path}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+  const at = (key: string) => path + pointer([key]);
   const gone = Object.keys(from).filter((key) => !Object.hasOwn(to, key));
   return [
     ...gone.map((key) => ({ op: "remove" as const, path: at(key) })),

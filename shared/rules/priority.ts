@@ -1,5 +1,5 @@
 /** Priorities by rank: the number stored is the position, 1 for the most urgent. */
-const RANKED = ["CRITICAL", "HIGH", "NORMAL", "LOW"] as const;
+export const RANKED = ["CRITICAL", "HIGH", "NORMAL", "LOW"] as const;
 
 /** Waiting that one step of priority is worth. */
 export const SECONDS_PER_STEP = 60;

@@ -81,6 +81,16 @@ export const Page = {
   pageToken: z.string().max(1000).optional().meta({ description: "`nextPageToken` of the page before." }),
 };
 
+/** The query of a list that has nothing but pages. */
+export const PageQuery = z.strictObject(Page);
+
+/** A query parameter that is `true` or `false`. */
+export const flag = (ifAbsent: "true" | "false") =>
+  z
+    .enum(["true", "false"])
+    .default(ifAbsent)
+    .transform((value) => value === "true");
+
 /** A page of a list: `nextPageToken` is there when there may be more. */
 export const pageOf = <T extends z.ZodType>(item: T) =>
   z.strictObject({ items: z.array(item), nextPageToken: z.string().optional() });

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { JsonObject, Page, ProblemItem, pageOf, prose, Timestamp, text } from "./common.ts";
+import { flag, JsonObject, Page, ProblemItem, pageOf, prose, Timestamp, text } from "./common.ts";
 import { DefinitionDocument, DefinitionId, DefinitionKind, Version } from "./definition-document.ts";
 
 export type VersionStatus = z.output<typeof VersionStatus>;
@@ -15,11 +15,6 @@ export const DefinitionSource = z.enum(["api", "yaml", "loader"]).meta({ id: "De
 export const DefinitionPath = z.strictObject({ definitionId: DefinitionId });
 export const VersionPath = z.strictObject({ definitionId: DefinitionId, version: Version });
 
-const flag = (ifAbsent: "true" | "false") =>
-  z
-    .enum(["true", "false"])
-    .default(ifAbsent)
-    .transform((value) => value === "true");
 const reason = prose(1000).optional().meta({ description: "Why, for the history." });
 
 /** Something that is not refused, and perhaps not meant. */
@@ -213,5 +208,4 @@ export const DefinitionChange = z
     requestId: z.string().optional(),
   })
   .meta({ id: "DefinitionChange" });
-export const HistoryQuery = z.strictObject(Page);
 export const DefinitionHistory = pageOf(DefinitionChange);

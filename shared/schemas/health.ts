@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { AiAgentAddress, Page, ProblemItem, pageOf, prose, Timestamp } from "./common.ts";
+import { AiAgentAddress, flag, ProblemItem, pageOf, prose, Timestamp } from "./common.ts";
 import { HealthStatus, Status } from "./inbox.ts";
 
 /** An agent's own report; the time of it is the database's. */
@@ -47,15 +47,10 @@ export const HealthTransition = z
     reason: z.string().optional(),
   })
   .meta({ id: "HealthTransition" });
-export const HealthHistoryQuery = z.strictObject(Page);
 export const HealthHistoryPage = pageOf(HealthTransition);
 
 export const SweepQuery = z.strictObject({
-  force: z
-    .enum(["true", "false"])
-    .default("false")
-    .transform((value) => value === "true")
-    .meta({ description: "Overrides the brake." }),
+  force: flag("false").meta({ description: "Overrides the brake." }),
 });
 export const Swept = z
   .strictObject({

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { useGuardedService } from "../support/callers.ts";
 import { makerFor } from "../support/make.ts";
+import { allPages } from "./calls.ts";
 import { definitionCalls } from "./definition-calls.ts";
 
 const guarded = useGuardedService();
@@ -79,14 +80,7 @@ test("names sql and the database's user for what was done past the service", asy
 test("comes page by page", async () => {
   for (let n = 0; n < 5; n++) await make.published(agent(`1.${n}.0`));
   const all = await historyOf();
-  const seen = [];
-  for (let token = ""; ; ) {
-    const { body } = await get("echo", `/history?pageSize=4${token && `&pageToken=${token}`}`);
-    seen.push(...body.items);
-    if (!body.nextPageToken) break;
-    token = body.nextPageToken;
-  }
-  expect(seen).toEqual(all);
+  expect(await allPages(service, at("echo", "/history?pageSize=4"))).toEqual(all);
   expect(all).toHaveLength(16);
 });
 
@@ -94,15 +88,10 @@ test("has fewer entries on a page when their documents are large, and none is le
   const large = (n: number) => ({ settings: { text: `${n}${"x".repeat(900_000)}` } });
   await make.published(agent("1.0.0", large(0)));
   for (let n = 1; n < 6; n++) await patch("echo", large(n), "?publish=true");
-  const sizes = [];
-  for (let token = ""; ; ) {
-    const { body } = await get("echo", `/history?pageSize=1000${token && `&pageToken=${token}`}`);
-    sizes.push(body.items.length);
-    if (!body.nextPageToken) break;
-    token = body.nextPageToken;
-  }
-  expect(sizes.length).toBeGreaterThan(1);
-  expect(sizes.reduce((sum, size) => sum + size)).toBe(14);
+  let pages = 0;
+  const seen = await allPages(service, at("echo", "/history?pageSize=1000"), async () => ++pages);
+  expect(pages).toBeGreaterThan(1);
+  expect(seen).toHaveLength(14);
 });
 
 test("outlives a draft that was all there was, in the audit", async () => {

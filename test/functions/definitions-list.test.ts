@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { makerFor } from "../support/make.ts";
 import { useService } from "../support/service.ts";
+import { allPages } from "./calls.ts";
 import { definitionCalls } from "./definition-calls.ts";
 
 const service = useService();
@@ -87,13 +88,7 @@ test("each is shown as its current version says, or while none is current as its
 test("page by page, newest first, each once while others are added", async () => {
   const ids = Array.from({ length: 7 }, (_, n) => `agent-${n}`);
   for (const id of ids) await make.definition(named(id));
-  const seen: string[] = [];
-  for (let token = ""; ; ) {
-    const { body } = await service.get(`/v1/definitions?pageSize=3${token && `&pageToken=${token}`}`);
-    seen.push(...body.items.map(({ id }: { id: string }) => id));
-    if (!body.nextPageToken) break;
-    token = body.nextPageToken;
-    await make.definition(named(`later-${seen.length}`));
-  }
-  expect(seen).toEqual(ids.toReversed());
+  let pages = 0;
+  const seen = await allPages(service, "/v1/definitions?pageSize=3", () => make.definition(named(`later-${++pages}`)));
+  expect(seen.map(({ id }) => id)).toEqual(ids.toReversed());
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { makerFor } from "../support/make.ts";
 import { useService } from "../support/service.ts";
+import { allPages } from "./calls.ts";
 import { definitionCalls } from "./definition-calls.ts";
 
 const service = useService();
@@ -180,14 +181,8 @@ test("versions are in the order of Semantic Versioning, page by page, not in tha
     "1.9.1",
   ];
   for (const version of order.toReversed()) await make.definition({ metadata: { id: "many", version } });
-  const seen: string[] = [];
-  for (let token = ""; ; ) {
-    const { body } = await service.get(at("many", `/versions?pageSize=4${token && `&pageToken=${token}`}`));
-    seen.push(...body.items.map(({ version }: { version: string }) => version));
-    if (!body.nextPageToken) break;
-    token = body.nextPageToken;
-  }
-  expect(seen).toEqual(expected);
+  const seen = await allPages(service, at("many", "/versions?pageSize=4"));
+  expect(seen.map(({ version }) => version)).toEqual(expected);
   expect((await service.get("/v1/definitions")).body.items[0].highestVersion).toBe("10.0.0");
 });
 
