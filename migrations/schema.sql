@@ -33,6 +33,8 @@ END) stored,
   revision integer not null default 1,
   failures_in_row integer not null default 0,
   delivery_paused_until timestamp(3) with time zone,
+  quarantine_reason text,
+  quarantined_by text,
   constraint agent_inboxes_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint agent_inboxes_audit_decisions TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint agent_inboxes_address_unique PRIMARY KEY (ai_agent_address),
@@ -49,8 +51,10 @@ CASE inbox_destination_type
     WHEN 'HTTP_ENDPOINT'::text THEN (inbox_name ~ '^https?://[^\s]+$'::text)
     ELSE true
 END),
+  constraint agent_inboxes_quarantine CHECK (((quarantined_at IS NOT NULL) OR ((quarantine_reason IS NULL) AND (quarantined_by IS NULL)))),
   constraint agent_inboxes_watched_is_expected CHECK (((sweep_after IS NULL) OR (expected_by IS NOT NULL)))
 ) with (fillfactor=75, autovacuum_vacuum_scale_factor=0.02);
+CREATE INDEX agent_inboxes_health ON cams.agent_inboxes USING btree (health_status);
 CREATE INDEX agent_inboxes_newest ON cams.agent_inboxes USING btree (registration_timestamp, ai_agent_address);
 CREATE INDEX agent_inboxes_pushed ON cams.agent_inboxes USING btree (ai_agent_address) WHERE ((inbox_destination_type <> 'PULL_QUEUE'::text) AND (status = 'ACTIVE'::text));
 CREATE INDEX agent_inboxes_status_newest ON cams.agent_inboxes USING btree (status, registration_timestamp, ai_agent_address);
@@ -64,8 +68,78 @@ CREATE TRIGGER agent_inboxes_continue_revision BEFORE INSERT ON cams.agent_inbox
 CREATE TRIGGER agent_inboxes_not_truncated BEFORE TRUNCATE ON cams.agent_inboxes FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 CREATE TRIGGER agent_inboxes_record_health_transition AFTER UPDATE ON cams.agent_inboxes FOR EACH ROW WHEN (((old.health_status <> new.health_status) OR (old.status <> new.status))) EXECUTE FUNCTION record_health_transition();
 grant select, insert, update, delete on cams.agent_inboxes to cams_agent;
-grant select, update (revision) on cams.agent_inboxes to cams_operator;
+grant select, update, update (revision) on cams.agent_inboxes to cams_operator;
 grant select, update on cams.agent_inboxes to cams_system;
+
+create table cams.agent_transitions (
+  transition_id bigint not null generated always as identity,
+  agent_id text not null,
+  at timestamp(3) with time zone not null,
+  from_state text,
+  to_state text not null,
+  reason text,
+  actor text not null,
+  constraint agent_transitions_key PRIMARY KEY (transition_id)
+);
+CREATE INDEX agent_transitions_agent ON cams.agent_transitions USING btree (agent_id, transition_id);
+grant select, insert on cams.agent_transitions to cams_agent;
+grant insert on cams.agent_transitions to cams_operator;
+grant select, insert, update (transition_id), delete on cams.agent_transitions to cams_system;
+
+create table cams.agents (
+  agent_id text not null,
+  name text not null,
+  type text not null,
+  description text,
+  state text not null default 'CREATED'::text,
+  state_reason text,
+  metadata jsonb not null default '{}'::jsonb,
+  max_concurrent_tasks integer not null default 5,
+  task_queue_size integer not null default 100,
+  task_timeout_seconds integer not null default 300,
+  resources jsonb,
+  tags text[] not null default '{}'::text[],
+  capabilities text[] not null default '{}'::text[],
+  definition_id text,
+  definition_version text,
+  definition_status text generated always as (
+CASE
+    WHEN (definition_id IS NOT NULL) THEN 'PUBLISHED'::text
+    ELSE NULL::text
+END) stored,
+  ai_agent_address text not null,
+  created_at timestamp(3) with time zone not null,
+  created_by text not null,
+  updated_at timestamp(3) with time zone not null,
+  updated_by text not null,
+  revision integer not null default 1,
+  words tsvector not null generated always as (agent_words(agent_id, name, type, description, tags, metadata)) stored,
+  constraint agents_inbox_key UNIQUE (ai_agent_address),
+  constraint agents_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
+  constraint agents_key PRIMARY KEY (agent_id),
+  constraint agents_definition FOREIGN KEY (definition_id, definition_status) REFERENCES definitions(definition_id, current_status),
+  constraint agents_inbox FOREIGN KEY (ai_agent_address) REFERENCES agent_inboxes(ai_agent_address),
+  constraint agents_version FOREIGN KEY (definition_id, definition_version) REFERENCES definition_versions(definition_id, version),
+  constraint agents_config CHECK ((((max_concurrent_tasks >= 1) AND (max_concurrent_tasks <= 1000)) AND ((task_queue_size >= 0) AND (task_queue_size <= 100000)) AND ((task_timeout_seconds >= 1) AND (task_timeout_seconds <= 2592000)))),
+  constraint agents_definition_is_whole CHECK (((definition_id IS NULL) = (definition_version IS NULL))),
+  constraint agents_id CHECK (((agent_id ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text) AND (agent_id <> 'count'::text))),
+  constraint agents_state CHECK ((state = ANY (ARRAY['CREATED'::text, 'RUNNING'::text, 'PAUSED'::text, 'DRAINING'::text, 'STOPPED'::text, 'FAILED'::text])))
+) with (fillfactor=90);
+CREATE INDEX agents_capabilities ON cams.agents USING gin (capabilities);
+CREATE INDEX agents_definition_newest ON cams.agents USING btree (definition_id, created_at, agent_id) WHERE (definition_id IS NOT NULL);
+CREATE INDEX agents_newest ON cams.agents USING btree (created_at, agent_id);
+CREATE INDEX agents_state_newest ON cams.agents USING btree (state, created_at, agent_id);
+CREATE INDEX agents_tags ON cams.agents USING gin (tags);
+CREATE INDEX agents_type_newest ON cams.agents USING btree (type, created_at, agent_id);
+CREATE INDEX agents_words ON cams.agents USING gin (words);
+CREATE CONSTRAINT TRIGGER agents_audit AFTER INSERT OR DELETE OR UPDATE ON cams.agents DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_agent_change();
+CREATE TRIGGER agents_change_state AFTER UPDATE OF state ON cams.agents FOR EACH ROW WHEN ((old.state <> new.state)) EXECUTE FUNCTION change_agent_state();
+CREATE TRIGGER agents_continue_revision BEFORE INSERT ON cams.agents FOR EACH ROW EXECUTE FUNCTION continue_revision('agent', 'agent_id');
+CREATE TRIGGER agents_not_truncated BEFORE TRUNCATE ON cams.agents FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+CREATE TRIGGER agents_register AFTER INSERT ON cams.agents FOR EACH ROW EXECUTE FUNCTION change_agent_state();
+grant select, insert, update, delete on cams.agents to cams_agent;
+grant select, update on cams.agents to cams_operator;
+grant select, update on cams.agents to cams_system;
 
 create table cams.api_keys (
   key_id uuid not null,
@@ -121,6 +195,30 @@ CREATE INDEX audit_log_resource ON cams.audit_log USING btree (resource_id, sequ
 CREATE CONSTRAINT TRIGGER audit_log_moves_head AFTER INSERT ON cams.audit_log DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION move_audit_head();
 CREATE TRIGGER audit_log_not_truncated BEFORE TRUNCATE ON cams.audit_log FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 grant select on cams.audit_log to cams_operator;
+
+create table cams.budget_notices (
+  definition_id text not null,
+  month date not null,
+  percent smallint not null,
+  at timestamp(3) with time zone not null,
+  limit_usd numeric(18,6) not null,
+  cost_usd numeric(18,6) not null,
+  constraint budget_notices_key PRIMARY KEY (definition_id, month, percent),
+  constraint budget_notices_percent CHECK ((percent = ANY (ARRAY[70, 90, 100])))
+);
+grant select, insert on cams.budget_notices to cams_agent;
+grant select, insert on cams.budget_notices to cams_system;
+
+create table cams.definition_costs (
+  definition_id text not null,
+  month date not null,
+  slot smallint not null,
+  cost_usd numeric(18,6) not null,
+  constraint definition_costs_key PRIMARY KEY (definition_id, month, slot)
+) with (fillfactor=50);
+grant select, insert, update on cams.definition_costs to cams_agent;
+grant select, insert, update on cams.definition_costs to cams_operator;
+grant select, insert, update on cams.definition_costs to cams_system;
 
 create table cams.definition_versions (
   definition_id text not null,
@@ -180,6 +278,7 @@ END) stored,
   updated_at timestamp(3) with time zone not null,
   updated_by text not null,
   revision integer not null default 1,
+  constraint definitions_current_status_key UNIQUE (definition_id, current_status),
   constraint definitions_kind_key UNIQUE (definition_id, kind),
   constraint definitions_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint definitions_audit_decisions TRIGGER DEFERRABLE INITIALLY DEFERRED,
@@ -214,6 +313,7 @@ create table cams.health_transitions (
 );
 CREATE INDEX health_transitions_inbox ON cams.health_transitions USING btree (ai_agent_address, transition_id);
 grant select, insert on cams.health_transitions to cams_agent;
+grant insert on cams.health_transitions to cams_operator;
 grant select, insert, update (transition_id), delete on cams.health_transitions to cams_system;
 
 create table cams.idempotency_keys (
@@ -340,10 +440,11 @@ CREATE UNIQUE INDEX messages_one_head_per_line ON cams.messages USING btree (ord
 CREATE TRIGGER messages_advance_line AFTER DELETE ON cams.messages FOR EACH ROW WHEN (((old.ordering_key IS NOT NULL) AND (NOT old.blocked))) EXECUTE FUNCTION advance_message_line();
 CREATE TRIGGER messages_join_line BEFORE INSERT ON cams.messages FOR EACH ROW WHEN ((new.ordering_key IS NOT NULL)) EXECUTE FUNCTION join_message_line();
 grant select, insert, update, delete on cams.messages to cams_agent;
-grant select, insert on cams.messages to cams_operator;
-grant select, update, delete on cams.messages to cams_system;
+grant select, insert, update on cams.messages to cams_operator;
+grant select, insert, update, delete on cams.messages to cams_system;
 grant usage on sequence cams.message_arrival to cams_agent;
 grant usage on sequence cams.message_arrival to cams_operator;
+grant usage on sequence cams.message_arrival to cams_system;
 
 create table cams.principals (
   principal_id text not null,
@@ -396,6 +497,165 @@ CREATE INDEX subscriptions_inbox ON cams.subscriptions USING btree (ai_agent_add
 CREATE CONSTRAINT TRIGGER subscriptions_audit AFTER INSERT OR DELETE OR UPDATE ON cams.subscriptions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_change('subscription', 'subscription_id', 'owner_team', '{}');
 CREATE TRIGGER subscriptions_not_truncated BEFORE TRUNCATE ON cams.subscriptions FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 grant select, insert, delete on cams.subscriptions to cams_operator;
+
+create table cams.task_archive (
+  task_id uuid not null,
+  seq bigint not null,
+  pool text,
+  agent_id text,
+  definition_id text,
+  definition_version text,
+  type text not null,
+  name text,
+  payload json not null,
+  priority smallint not null,
+  cause_kind text not null,
+  cause_id text,
+  depends_on uuid[] not null,
+  approval text,
+  approval_at timestamp(3) with time zone,
+  approval_by text,
+  approval_reason text,
+  timeout_seconds integer not null,
+  max_attempts integer not null,
+  submitted_at timestamp(3) with time zone not null,
+  submitted_by text not null,
+  traceparent text,
+  attempt integer not null,
+  lease_token uuid,
+  started_at timestamp(3) with time zone,
+  progress jsonb,
+  tokens bigint,
+  cost_usd numeric(18,6),
+  tool_calls integer,
+  attempts jsonb not null,
+  state text not null,
+  finished_at timestamp(3) with time zone not null,
+  result json,
+  error jsonb,
+  rating smallint,
+  rating_comment text,
+  rated_at timestamp(3) with time zone,
+  rated_by text,
+  constraint task_archive_key PRIMARY KEY (finished_at, task_id),
+  constraint task_archive_rating CHECK ((((rating >= 1) AND (rating <= 5)) AND (num_nulls(rating, rated_at, rated_by) = ANY (ARRAY[0, 3])))),
+  constraint task_archive_result CHECK (((result IS NULL) OR (state = 'COMPLETED'::text))),
+  constraint task_archive_state CHECK (
+CASE state
+    WHEN 'COMPLETED'::text THEN ((started_at IS NOT NULL) AND (error IS NULL))
+    WHEN 'FAILED'::text THEN (error IS NOT NULL)
+    WHEN 'TIMED_OUT'::text THEN ((started_at IS NOT NULL) AND (error IS NOT NULL))
+    WHEN 'REJECTED'::text THEN (approval = 'REJECTED'::text)
+    ELSE (state = 'CANCELLED'::text)
+END)
+) partition by range (finished_at);
+CREATE INDEX task_archive_agent ON cams.task_archive USING btree (agent_id, task_id) WHERE (agent_id IS NOT NULL);
+CREATE INDEX task_archive_definition ON cams.task_archive USING btree (definition_id, task_id) WHERE (definition_id IS NOT NULL);
+CREATE INDEX task_archive_figures ON cams.task_archive USING btree (definition_id, finished_at) WHERE (definition_id IS NOT NULL);
+CREATE INDEX task_archive_id ON cams.task_archive USING btree (task_id);
+CREATE INDEX task_archive_submitted_by ON cams.task_archive USING btree (submitted_by, task_id);
+grant select, insert, update (rated_at), update (rated_by), update (rating), update (rating_comment) on cams.task_archive to cams_agent;
+grant select, insert on cams.task_archive to cams_operator;
+grant select, insert, update (seq), delete on cams.task_archive to cams_system;
+grant select, update (seq), delete on cams.task_archive_default to cams_system;
+
+create table cams.task_dependencies (
+  depends_on uuid not null,
+  task_id uuid not null,
+  constraint task_dependencies_key PRIMARY KEY (depends_on, task_id),
+  constraint task_dependencies_task FOREIGN KEY (task_id) REFERENCES tasks(task_id) ON DELETE CASCADE
+);
+CREATE INDEX task_dependencies_task ON cams.task_dependencies USING btree (task_id);
+grant select, insert, delete on cams.task_dependencies to cams_agent;
+grant select, delete on cams.task_dependencies to cams_operator;
+grant select, delete on cams.task_dependencies to cams_system;
+
+create table cams.tasks (
+  task_id uuid not null,
+  seq bigint not null default nextval('task_arrival'::regclass),
+  pool text,
+  agent_id text,
+  definition_id text,
+  definition_version text,
+  type text not null,
+  name text,
+  payload json not null,
+  priority smallint not null,
+  cause_kind text not null,
+  cause_id text,
+  depends_on uuid[] not null default '{}'::uuid[],
+  waiting_for integer not null default 0,
+  approval text,
+  approval_at timestamp(3) with time zone,
+  approval_by text,
+  approval_reason text,
+  timeout_seconds integer not null,
+  max_attempts integer not null,
+  submitted_at timestamp(3) with time zone not null,
+  submitted_by text not null,
+  traceparent text,
+  rank_at timestamp(3) with time zone not null,
+  available_at timestamp(3) with time zone not null,
+  attempt integer not null default 0,
+  last_attempt boolean not null default false,
+  lease_token uuid,
+  lease_seconds integer,
+  leased_at timestamp(3) with time zone,
+  lease_until timestamp(3) with time zone,
+  deadline_at timestamp(3) with time zone,
+  progress jsonb,
+  tokens bigint,
+  cost_usd numeric(18,6),
+  tool_calls integer,
+  attempt_tokens bigint,
+  attempt_cost_usd numeric(18,6),
+  attempt_tool_calls integer,
+  attempts jsonb not null default '[]'::jsonb,
+  queue text not null generated always as (
+CASE
+    WHEN (pool IS NULL) THEN ('agent/'::text || agent_id)
+    ELSE ('definition/'::text || pool)
+END) stored,
+  pool_status text generated always as (
+CASE
+    WHEN (pool IS NOT NULL) THEN 'PUBLISHED'::text
+    ELSE NULL::text
+END) stored,
+  waiting boolean not null generated always as (((waiting_for > 0) OR COALESCE((approval = 'REQUIRED'::text), false))) stored,
+  ends_at timestamp(3) with time zone generated always as (
+CASE
+    WHEN (last_attempt OR (lease_until >= deadline_at)) THEN lease_until
+    ELSE NULL::timestamp with time zone
+END) stored,
+  constraint tasks_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
+  constraint tasks_key PRIMARY KEY (task_id),
+  constraint tasks_agent FOREIGN KEY (agent_id) REFERENCES agents(agent_id),
+  constraint tasks_pool FOREIGN KEY (pool, pool_status) REFERENCES definitions(definition_id, current_status),
+  constraint tasks_approval CHECK (((approval = ANY (ARRAY['REQUIRED'::text, 'APPROVED'::text, 'REJECTED'::text])) AND ((approval = 'REQUIRED'::text) = (approval_by IS NULL)) AND ((approval_by IS NULL) = (approval_at IS NULL)))),
+  constraint tasks_cause CHECK ((cause_kind = ANY (ARRAY['MANUAL'::text, 'EVENT'::text, 'SCHEDULE'::text, 'MESSAGE'::text]))),
+  constraint tasks_has_queue CHECK ((num_nonnulls(pool, agent_id) > 0)),
+  constraint tasks_lease_has_holder CHECK (((lease_token IS NULL) OR ((agent_id IS NOT NULL) AND (NOT waiting)))),
+  constraint tasks_lease_is_whole CHECK (((num_nulls(lease_token, lease_seconds, leased_at, lease_until, deadline_at) = ANY (ARRAY[0, 5])) AND ((lease_token IS NOT NULL) OR (NOT last_attempt)))),
+  constraint tasks_lease_within_deadline CHECK (((lease_until <= deadline_at) AND (available_at >= lease_until))),
+  constraint tasks_limits CHECK ((((timeout_seconds >= 1) AND (timeout_seconds <= 2592000)) AND ((max_attempts >= 1) AND (max_attempts <= 100)) AND (waiting_for >= 0) AND ((attempt >= 0) AND (attempt <= max_attempts)))),
+  constraint tasks_pool_is_its_definition CHECK (((pool IS NULL) OR (pool = definition_id))),
+  constraint tasks_priority CHECK (((priority >= 1) AND (priority <= 4)))
+) with (fillfactor=80, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000, autovacuum_vacuum_insert_scale_factor=0, autovacuum_vacuum_insert_threshold=10000);
+CREATE INDEX tasks_agent ON cams.tasks USING btree (agent_id, task_id) WHERE (agent_id IS NOT NULL);
+CREATE INDEX tasks_claim ON cams.tasks USING btree (queue, waiting, rank_at, seq) WHERE (lease_token IS NULL);
+CREATE INDEX tasks_definition ON cams.tasks USING btree (definition_id, task_id) WHERE (definition_id IS NOT NULL);
+CREATE INDEX tasks_ends ON cams.tasks USING btree (ends_at) WHERE (ends_at IS NOT NULL);
+CREATE INDEX tasks_held ON cams.tasks USING btree (agent_id, lease_until) WHERE (lease_token IS NOT NULL);
+CREATE INDEX tasks_lapsed ON cams.tasks USING btree (queue, available_at) WHERE (lease_token IS NOT NULL);
+CREATE INDEX tasks_submitted_by ON cams.tasks USING btree (submitted_by, task_id);
+CREATE TRIGGER tasks_announce AFTER INSERT ON cams.tasks FOR EACH ROW WHEN (((new.pool IS NULL) AND (NOT new.waiting))) EXECUTE FUNCTION announce_task();
+CREATE TRIGGER tasks_announce_again AFTER UPDATE ON cams.tasks FOR EACH ROW WHEN (((new.pool IS NULL) AND (NOT new.waiting) AND (new.lease_token IS NULL) AND (old.waiting OR (old.lease_token IS NOT NULL)))) EXECUTE FUNCTION announce_task();
+CREATE CONSTRAINT TRIGGER tasks_audit AFTER UPDATE OF approval ON cams.tasks DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((old.approval IS DISTINCT FROM new.approval)) EXECUTE FUNCTION record_task_decision();
+CREATE TRIGGER tasks_settle_dependants AFTER DELETE ON cams.tasks FOR EACH ROW EXECUTE FUNCTION settle_dependants();
+grant select, insert, update, delete on cams.tasks to cams_agent;
+grant select, update, delete on cams.tasks to cams_operator;
+grant select, update, delete on cams.tasks to cams_system;
+grant usage on sequence cams.task_arrival to cams_agent;
 
 create table cams.webhook_secrets (
   ai_agent_address text not null,
@@ -474,6 +734,87 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION cams.agent_metrics_between(since timestamp with time zone, until timestamp with time zone)
+ RETURNS TABLE(definition_id text, definition_version text, tasks bigint, completed bigint, failed bigint, timed_out bigint, cancelled bigint, rejected bigint, success_rate double precision, mean_seconds double precision, p95_seconds double precision, tokens numeric, cost_usd numeric, tool_calls bigint, ratings bigint, mean_rating double precision, last_run_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select a.definition_id, a.definition_version, count(*),
+    count(*) filter (where a.state = 'COMPLETED'), count(*) filter (where a.state = 'FAILED'),
+    count(*) filter (where a.state = 'TIMED_OUT'), count(*) filter (where a.state = 'CANCELLED'),
+    count(*) filter (where a.state = 'REJECTED'),
+    (count(*) filter (where a.state = 'COMPLETED'))::float8
+      / nullif(count(*) filter (where a.state in ('COMPLETED', 'FAILED', 'TIMED_OUT')), 0),
+    avg(extract(epoch from a.finished_at - a.started_at))::float8,
+    percentile_cont(0.95) within group (order by extract(epoch from a.finished_at - a.started_at)::float8),
+    sum(a.tokens), sum(a.cost_usd), sum(a.tool_calls), count(a.rating), avg(a.rating)::float8, max(a.finished_at)
+  from cams.task_archive a
+  where a.definition_id is not null and a.finished_at >= since and a.finished_at < until
+  group by a.definition_id, a.definition_version
+$function$;
+grant execute on function cams.agent_metrics_between(since timestamp with time zone, until timestamp with time zone) to cams_agent;
+
+CREATE OR REPLACE FUNCTION cams.agent_words(agent_id text, name text, type text, description text, tags text[], metadata jsonb)
+ RETURNS tsvector
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select to_tsvector('simple', regexp_replace(
+    concat_ws(' ', agent_id, name, type, description, array_to_string(tags, ' '), metadata::text), '[-._/@:"]+', ' ', 'g'))
+$function$;
+grant execute on function cams.agent_words(agent_id text, name text, type text, description text, tags text[], metadata jsonb) to cams_agent;
+grant execute on function cams.agent_words(agent_id text, name text, type text, description text, tags text[], metadata jsonb) to cams_operator;
+grant execute on function cams.agent_words(agent_id text, name text, type text, description text, tags text[], metadata jsonb) to cams_system;
+
+CREATE OR REPLACE FUNCTION cams.announce_task()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform cams.send_from_cams(a.ai_agent_address, 'task.submitted',
+    json_build_object('taskId', new.task_id, 'agentId', new.agent_id, 'type', new.type), new.priority, new.available_at)
+  from cams.agents a
+  where a.agent_id = new.agent_id;
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION cams.archive_task(t tasks, final_state text, outcome text, at timestamp with time zone, used jsonb, result json, error jsonb)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  tokens bigint := greatest(t.attempt_tokens, (used ->> 'tokens')::bigint);
+  cost numeric := greatest(t.attempt_cost_usd, (used ->> 'costUsd')::numeric);
+  calls integer := greatest(t.attempt_tool_calls, (used ->> 'toolCalls')::integer);
+begin
+  -- Null is "not said": what was said stays when nothing is added.
+  insert into cams.task_archive (
+    task_id, seq, pool, agent_id, definition_id, definition_version, type, name, payload, priority, cause_kind, cause_id,
+    depends_on, approval, approval_at, approval_by, approval_reason, timeout_seconds, max_attempts, submitted_at,
+    submitted_by, traceparent, attempt, lease_token, started_at, progress, tokens, cost_usd, tool_calls, attempts, state,
+    finished_at, result, error)
+  values (
+    t.task_id, t.seq, t.pool, t.agent_id, t.definition_id, t.definition_version, t.type, t.name, t.payload, t.priority,
+    t.cause_kind, t.cause_id, t.depends_on, t.approval, t.approval_at, t.approval_by, t.approval_reason,
+    t.timeout_seconds, t.max_attempts, t.submitted_at, t.submitted_by, t.traceparent, t.attempt, t.lease_token,
+    coalesce(t.leased_at, (t.attempts -> -1 ->> 'at')::timestamptz), t.progress,
+    coalesce(t.tokens + tokens, t.tokens, tokens), coalesce(t.cost_usd + cost, t.cost_usd, cost),
+    coalesce(t.tool_calls + calls, t.tool_calls, calls),
+    cams.task_receipts(t, outcome, error ->> 'message', at), final_state,
+    -- Not before it began, or no look-up by the time in its id would find it.
+    greatest(at, t.submitted_at), result, error);
+  perform cams.spend(t.definition_id, cost - coalesce(t.attempt_cost_usd, 0), at);
+  return t.task_id;
+end
+$function$;
+grant execute on function cams.archive_task(t tasks, final_state text, outcome text, at timestamp with time zone, used jsonb, result json, error jsonb) to cams_agent;
+grant execute on function cams.archive_task(t tasks, final_state text, outcome text, at timestamp with time zone, used jsonb, result json, error jsonb) to cams_operator;
+grant execute on function cams.archive_task(t tasks, final_state text, outcome text, at timestamp with time zone, used jsonb, result json, error jsonb) to cams_system;
+
 CREATE OR REPLACE FUNCTION cams.audit_hash(previous bytea, sequence bigint, at timestamp with time zone, entry jsonb)
  RETURNS bytea
  LANGUAGE sql
@@ -482,6 +823,28 @@ AS $function$
   select sha256(previous || convert_to(sequence || ' ' || extract(epoch from at) || ' ' || entry::text, 'UTF8'))
 $function$;
 grant execute on function cams.audit_hash(previous bytea, sequence bigint, at timestamp with time zone, entry jsonb) to cams_operator;
+
+CREATE OR REPLACE FUNCTION cams.change_agent_state()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if tg_op = 'UPDATE' and (old.state, new.state) not in (
+    ('CREATED', 'RUNNING'), ('CREATED', 'STOPPED'),
+    ('RUNNING', 'PAUSED'), ('RUNNING', 'DRAINING'), ('RUNNING', 'STOPPED'), ('RUNNING', 'FAILED'),
+    ('PAUSED', 'RUNNING'), ('PAUSED', 'STOPPED'),
+    ('DRAINING', 'STOPPED'),
+    ('STOPPED', 'RUNNING'),
+    ('FAILED', 'RUNNING'), ('FAILED', 'STOPPED')) then
+    raise exception 'agent % is %: it does not become %', old.agent_id, old.state, new.state
+      using errcode = 'check_violation', schema = 'cams', table = 'agents', constraint = 'agents_transition';
+  end if;
+  insert into cams.agent_transitions (agent_id, at, from_state, to_state, reason, actor)
+  values (new.agent_id, now(), case when tg_op = 'UPDATE' then old.state end, new.state, new.state_reason, new.updated_by);
+  return null;
+end
+$function$;
 
 CREATE OR REPLACE FUNCTION cams.continue_revision()
  RETURNS trigger
@@ -513,7 +876,7 @@ AS $function$
 $function$;
 grant execute on function cams.definition_words(document jsonb) to cams_operator;
 
-CREATE OR REPLACE FUNCTION cams.drop_message_partition(name text, kept_days integer)
+CREATE OR REPLACE FUNCTION cams.drop_partition(archive text, name text, kept_days integer)
  RETURNS boolean
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -521,8 +884,8 @@ CREATE OR REPLACE FUNCTION cams.drop_message_partition(name text, kept_days inte
  SET lock_timeout TO '1500ms'
 AS $function$
 begin
-  perform pg_advisory_xact_lock(hashtextextended('cams.message_archive', 7261));
-  if not exists (select from cams.old_message_partitions(kept_days) old where old = name) then
+  perform pg_advisory_xact_lock(hashtextextended('cams.' || archive, 7261));
+  if not exists (select from cams.old_partitions(archive, kept_days) old where old = name) then
     return null;
   end if;
   execute format('drop table cams.%I', name);
@@ -531,7 +894,7 @@ exception when lock_not_available then
   return false;
 end
 $function$;
-grant execute on function cams.drop_message_partition(name text, kept_days integer) to cams_system;
+grant execute on function cams.drop_partition(archive text, name text, kept_days integer) to cams_system;
 
 CREATE OR REPLACE FUNCTION cams.iso(at timestamp with time zone)
  RETURNS text
@@ -594,36 +957,67 @@ grant execute on function cams.lock_message_line(recipient text, key text) to ca
 grant execute on function cams.lock_message_line(recipient text, key text) to cams_operator;
 grant execute on function cams.lock_message_line(recipient text, key text) to cams_system;
 
-CREATE OR REPLACE FUNCTION cams.make_message_partitions(days integer)
+CREATE OR REPLACE FUNCTION cams.make_partitions(archive text, days integer)
  RETURNS integer
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
 AS $function$
 declare
-  today date := (now() at time zone 'UTC')::date;
+  step interval := case archive when 'message_archive' then '1 day' when 'task_archive' then '1 month' end;
   made integer := 0;
-  day date;
+  first timestamptz;
   name text;
 begin
-  perform pg_advisory_xact_lock(hashtextextended('cams.message_archive', 7261));
-  for day in select today + n from generate_series(0, days) n loop
-    name := 'message_archive_' || to_char(day, 'YYYYMMDD');
+  if step is null then
+    raise exception '% is no archive', archive;
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended('cams.' || archive, 7261));
+  for first in
+    select generate_series(date_trunc(case step when '1 day' then 'day' else 'month' end, now()),
+      now() + make_interval(days => days), step)
+  loop
+    name := archive || '_' || to_char(first, case step when '1 day' then 'YYYYMMDD' else 'YYYYMM' end);
     continue when to_regclass('cams.' || name) is not null;
     begin
-      execute format(
-        'create table cams.%I partition of cams.message_archive for values from (%L) to (%L)',
-        name, day::timestamp at time zone 'UTC', (day + 1)::timestamp at time zone 'UTC');
+      execute format('create table cams.%I partition of cams.%I for values from (%L) to (%L)',
+        name, archive, first, first + step);
       made := made + 1;
     exception when check_violation then
-      -- Rows of that day are in the default partition already: it goes on serving them.
-      raise warning 'messages of % are in message_archive_default', day;
+      -- Rows of that time are in the default partition already: it goes on serving them.
+      raise warning 'rows of % are in %_default', first, archive;
     end;
   end loop;
   return made;
 end
 $function$;
-grant execute on function cams.make_message_partitions(days integer) to cams_system;
+grant execute on function cams.make_partitions(archive text, days integer) to cams_system;
+
+CREATE OR REPLACE FUNCTION cams.month_cost(definition text, at timestamp with time zone)
+ RETURNS numeric
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select coalesce(sum(c.cost_usd), 0) from cams.definition_costs c
+  where c.definition_id = definition and c.month = cams.month_of(at)
+$function$;
+grant execute on function cams.month_cost(definition text, at timestamp with time zone) to cams_agent;
+grant execute on function cams.month_cost(definition text, at timestamp with time zone) to cams_operator;
+grant execute on function cams.month_cost(definition text, at timestamp with time zone) to cams_system;
+
+CREATE OR REPLACE FUNCTION cams.month_of(at timestamp with time zone)
+ RETURNS date
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select date_trunc('month', at at time zone 'UTC')::date
+$function$;
+grant execute on function cams.month_of(at timestamp with time zone) to cams_agent;
+grant execute on function cams.month_of(at timestamp with time zone) to cams_operator;
+grant execute on function cams.month_of(at timestamp with time zone) to cams_system;
 
 CREATE OR REPLACE FUNCTION cams.move_audit_head()
  RETURNS trigger
@@ -640,7 +1034,7 @@ begin
 end
 $function$;
 
-CREATE OR REPLACE FUNCTION cams.old_message_partitions(kept_days integer)
+CREATE OR REPLACE FUNCTION cams.old_partitions(archive text, kept_days integer)
  RETURNS SETOF text
  LANGUAGE sql
  STABLE STRICT
@@ -654,11 +1048,34 @@ AS $function$
   cross join lateral (
     select substring(pg_get_expr(partition.relpartbound, partition.oid) from 'TO \(''([^'']+)''\)')::timestamptz as ends
   ) bounds
-  where i.inhparent = 'cams.message_archive'::regclass
+  where i.inhparent = ('cams.' || archive)::regclass and archive in ('message_archive', 'task_archive')
     and ends <= least(now() - make_interval(days => kept_days), date_trunc('day', now()))
   order by ends
 $function$;
-grant execute on function cams.old_message_partitions(kept_days integer) to cams_system;
+grant execute on function cams.old_partitions(archive text, kept_days integer) to cams_system;
+
+CREATE OR REPLACE FUNCTION cams.record_agent_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+declare
+  hidden constant text[] := '{words,definition_status}';
+  before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) - hidden end;
+  after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) - hidden end;
+  agent jsonb := coalesce(after, before);
+begin
+  perform cams.add_audit_entry(jsonb_build_object(
+    'action', case tg_op when 'INSERT' then 'created' when 'UPDATE' then 'updated' else 'deleted' end,
+    'resourceType', 'agent', 'resourceId', agent ->> 'agent_id',
+    'ownerTeam', (select i.owner_team from cams.agent_inboxes i where i.ai_agent_address = agent ->> 'ai_agent_address'),
+    'before', before, 'after', after));
+  return null;
+end
+$function$;
 
 CREATE OR REPLACE FUNCTION cams.record_change()
  RETURNS trigger
@@ -718,6 +1135,23 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION cams.record_task_decision()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform cams.add_audit_entry(jsonb_strip_nulls(jsonb_build_object(
+    'action', lower(new.approval), 'resourceType', 'task', 'resourceId', new.task_id,
+    'ownerTeam', (select d.owner_team from cams.definitions d where d.definition_id = new.definition_id),
+    'reason', new.approval_reason,
+    'after', jsonb_build_object('task_id', new.task_id, 'type', new.type, 'definition_id', new.definition_id,
+      'agent_id', new.agent_id, 'submitted_by', new.submitted_by))));
+  return null;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION cams.record_version_change()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -757,7 +1191,111 @@ begin
 end
 $function$;
 
-CREATE OR REPLACE FUNCTION cams.try_make_message_partitions(days integer)
+CREATE OR REPLACE FUNCTION cams.send_from_cams(recipient text, message_type text, payload json, priority integer, due timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with message as (
+    insert into cams.messages (
+      message_id, recipient_address, sender_address, message_type, payload, priority, time_to_live_seconds, accepted_at,
+      rank_at, available_at, expires_at)
+    select cams.uuid7(now()), i.ai_agent_address, 'cams', message_type, payload, priority, 300, now(),
+      greatest(now(), due) + make_interval(secs => (priority - 1) * 60), greatest(now(), due),
+      greatest(now(), due) + interval '5 minutes'
+    from cams.agent_inboxes i
+    where i.ai_agent_address = recipient and i.admin_status = 'ACTIVE' and i.quarantined_at is null
+    for key share of i
+    returning 1
+  )
+  select exists (select from message)
+$function$;
+grant execute on function cams.send_from_cams(recipient text, message_type text, payload json, priority integer, due timestamp with time zone) to cams_agent;
+grant execute on function cams.send_from_cams(recipient text, message_type text, payload json, priority integer, due timestamp with time zone) to cams_operator;
+grant execute on function cams.send_from_cams(recipient text, message_type text, payload json, priority integer, due timestamp with time zone) to cams_system;
+
+CREATE OR REPLACE FUNCTION cams.settle_dependants()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  ended uuid[] := array[old.task_id];
+  completed boolean;
+begin
+  -- Those below are deleted by the loop, level by level: a chain of thousands would be as many triggers deep.
+  if pg_trigger_depth() > 1
+    or not exists (select from cams.task_dependencies d where d.depends_on = old.task_id) then
+    return null;
+  end if;
+  select a.state = 'COMPLETED' into strict completed from cams.task_archive a
+  where a.task_id = old.task_id and a.finished_at >= old.submitted_at;
+  if completed then
+    -- In order of arrival, as everywhere.
+    perform from cams.tasks t
+    where t.task_id = any (array(select d.task_id from cams.task_dependencies d where d.depends_on = old.task_id))
+    order by t.seq for no key update;
+    with free as (
+      delete from cams.task_dependencies d where d.depends_on = old.task_id returning d.task_id
+    )
+    update cams.tasks t set waiting_for = t.waiting_for - 1 where t.task_id = any (array(select task_id from free));
+    return null;
+  end if;
+  -- Each round sees what was submitted while the one before it waited for that submission's lock.
+  while ended is not null loop
+    perform from cams.tasks t
+    where t.task_id = any (array(select d.task_id from cams.task_dependencies d where d.depends_on = any (ended)))
+    order by t.seq for update;
+    with gone as (
+      delete from cams.tasks t
+      where t.task_id = any (array(select d.task_id from cams.task_dependencies d where d.depends_on = any (ended)))
+      returning t.*
+    ), archived as (
+      select cams.archive_task(gone, 'FAILED', null, now(), null, null, jsonb_build_object(
+        'code', 'dependency_failed', 'message', 'a task it depends on did not complete')) as task_id
+      from gone
+    ), forgotten as (
+      delete from cams.task_dependencies d where d.depends_on = any (ended)
+    )
+    select array_agg(task_id) into ended from archived;
+  end loop;
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION cams.spend(definition text, amount numeric, at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if definition is not null and amount > 0 then
+    insert into cams.definition_costs as c (definition_id, month, slot, cost_usd)
+    values (definition, cams.month_of(at), floor(random() * 8), amount)
+    on conflict (definition_id, month, slot) do update set cost_usd = c.cost_usd + excluded.cost_usd;
+  end if;
+end
+$function$;
+grant execute on function cams.spend(definition text, amount numeric, at timestamp with time zone) to cams_agent;
+grant execute on function cams.spend(definition text, amount numeric, at timestamp with time zone) to cams_operator;
+grant execute on function cams.spend(definition text, amount numeric, at timestamp with time zone) to cams_system;
+
+CREATE OR REPLACE FUNCTION cams.task_receipts(t tasks, outcome text, detail text, at timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case when t.lease_token is null then t.attempts else t.attempts || jsonb_strip_nulls(jsonb_build_object(
+    'number', t.attempt, 'agentId', t.agent_id, 'definitionVersion', t.definition_version,
+    'at', cams.iso(t.leased_at), 'outcome', outcome, 'detail', detail,
+    'milliseconds', floor(extract(epoch from least(at, t.lease_until) - t.leased_at) * 1000)::bigint)) end
+$function$;
+grant execute on function cams.task_receipts(t tasks, outcome text, detail text, at timestamp with time zone) to cams_agent;
+grant execute on function cams.task_receipts(t tasks, outcome text, detail text, at timestamp with time zone) to cams_operator;
+grant execute on function cams.task_receipts(t tasks, outcome text, detail text, at timestamp with time zone) to cams_system;
+
+CREATE OR REPLACE FUNCTION cams.try_make_partitions(archive text, days integer)
  RETURNS integer
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -765,12 +1303,12 @@ CREATE OR REPLACE FUNCTION cams.try_make_message_partitions(days integer)
  SET lock_timeout TO '1500ms'
 AS $function$
 begin
-  return cams.make_message_partitions(days);
+  return cams.make_partitions(archive, days);
 exception when lock_not_available then
   return null;
 end
 $function$;
-grant execute on function cams.try_make_message_partitions(days integer) to cams_system;
+grant execute on function cams.try_make_partitions(archive text, days integer) to cams_system;
 
 CREATE OR REPLACE FUNCTION cams.uuid7(at timestamp with time zone)
  RETURNS uuid
@@ -785,6 +1323,7 @@ AS $function$
 $function$;
 grant execute on function cams.uuid7(at timestamp with time zone) to cams_agent;
 grant execute on function cams.uuid7(at timestamp with time zone) to cams_operator;
+grant execute on function cams.uuid7(at timestamp with time zone) to cams_system;
 
 CREATE OR REPLACE FUNCTION cams.uuid7_time(id uuid)
  RETURNS timestamp with time zone
@@ -794,6 +1333,8 @@ AS $function$
   select to_timestamp(('x0000' || translate(left(id::text, 13), '-', ''))::bit(64)::bigint / 1000.0)
 $function$;
 grant execute on function cams.uuid7_time(id uuid) to cams_agent;
+grant execute on function cams.uuid7_time(id uuid) to cams_operator;
+grant execute on function cams.uuid7_time(id uuid) to cams_system;
 
 CREATE OR REPLACE FUNCTION cams.version_order(version text)
  RETURNS text
@@ -808,4 +1349,16 @@ AS $function$
 $function$;
 grant execute on function cams.version_order(version text) to cams_agent;
 grant execute on function cams.version_order(version text) to cams_operator;
+
+CREATE OR REPLACE FUNCTION cams.working_tasks(agent text, at timestamp with time zone)
+ RETURNS integer
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select count(*)::integer from cams.tasks t
+  where t.agent_id = agent and t.lease_token is not null and t.lease_until > at
+$function$;
+grant execute on function cams.working_tasks(agent text, at timestamp with time zone) to cams_agent;
+grant execute on function cams.working_tasks(agent text, at timestamp with time zone) to cams_operator;
+grant execute on function cams.working_tasks(agent text, at timestamp with time zone) to cams_system;
 

@@ -11,8 +11,11 @@ export const problems = {
   definition_not_found: { status: 404, title: "There is no such definition" },
   version_not_found: { status: 404, title: "The definition has no such version" },
   message_not_found: { status: 404, title: "There is no such message" },
+  agent_not_found: { status: 404, title: "There is no such agent" },
+  task_not_found: { status: 404, title: "There is no such task" },
   method_not_allowed: { status: 405, title: "This path does not take this method" },
   inbox_exists: { status: 409, title: "The address is taken" },
+  inbox_in_use: { status: 409, title: "An agent is reached by the inbox" },
   inbox_inactive: { status: 409, title: "The inbox takes part in no messaging now" },
   inbox_not_webhook: { status: 409, title: "The inbox is not a webhook" },
   inbox_not_pulled: { status: 409, title: "The inbox is not a pull queue" },
@@ -25,13 +28,25 @@ export const problems = {
   member_unresolved: { status: 409, title: "A member of the team has no version that would do" },
   definition_kind_mismatch: { status: 409, title: "The definition is of another kind" },
   definition_retired: { status: 409, title: "The definition is retired" },
-  definition_in_use: { status: 409, title: "The definition is a member of a team" },
+  definition_in_use: { status: 409, title: "The definition is in use" },
+  definition_disabled: { status: 409, title: "The definition is not enabled" },
+  budget_exhausted: { status: 409, title: "The definition's budget of this month is used up" },
+  agent_exists: { status: 409, title: "The agent is registered already" },
+  agent_running: { status: 409, title: "The agent is running" },
+  agent_not_running: { status: 409, title: "The agent is not running" },
+  agent_transition_refused: { status: 409, title: "The agent's state does not allow this" },
+  dependency_failed: { status: 409, title: "A task that this one depends on did not complete" },
+  lease_expired: { status: 409, title: "The lease is over" },
+  task_finished: { status: 409, title: "The task has already come to its end" },
+  task_not_finished: { status: 409, title: "The task has not come to its end" },
+  approval_decided: { status: 409, title: "The task does not wait for an approval" },
   message_id_reused: { status: 409, title: "The sender's message id was used for another message" },
   idempotency_key_reused: { status: 409, title: "The idempotency key was used for another request" },
   migration_refused: { status: 409, title: "The schema cannot be brought up to date like this" },
   revision_mismatch: { status: 412, title: "The resource has changed since it was read" },
   body_too_large: { status: 413, title: "The body is too large" },
   unsupported_media_type: { status: 415, title: "The body's type is not taken here" },
+  queue_full: { status: 429, title: "The queue is full" },
   rate_limited: { status: 429, title: "Too many requests" },
   internal: { status: 500, title: "Something went wrong on our side" },
   issuer_unavailable: { status: 503, title: "The issuer of the token does not answer" },
@@ -130,4 +145,14 @@ export function versionNotFound(id: string, version: string | undefined, retired
   const none = retired ? `${id} is retired: name a version to read it.` : `${id} has no current version: name one.`;
   const detail = version ? `${id} has no version ${version}.` : none;
   return new Problem("version_not_found", detail);
+}
+
+/** The refusal of an agent that is not registered. */
+export function agentNotFound(id: string): Problem {
+  return new Problem("agent_not_found", `There is no agent ${id}.`);
+}
+
+/** The refusal of a task that there is not, or that the caller may not see. */
+export function taskNotFound(id: string): Problem {
+  return new Problem("task_not_found", `There is no task ${id}.`);
 }

@@ -15,3 +15,13 @@ export function topicsOf(address: string): string[] {
 export function definitionTopic(id: string): string {
   return `definition:${id}`;
 }
+
+/** The topic of hints that a task for this agent may be claimed. */
+export function agentTasksTopic(agentId: string): string {
+  return `tasks:agent:${agentId}`;
+}
+
+/** The topic of hints that a task may be claimed from the pool of a definition. */
+export function poolTopic(definitionId: string): string {
+  return `tasks:definition:${definitionId}`;
+}

@@ -69,6 +69,30 @@ export const JsonObject = z
     override: { type: "object", additionalProperties: true },
   });
 
+/** A JSON object of at most so many bytes as JSON in UTF-8. */
+export const sizedObject = (bytes: number) =>
+  JsonObject.refine(
+    (value) => Buffer.byteLength(JSON.stringify(value)) <= bytes,
+    `must be at most ${bytes / 1024} KiB as JSON`,
+  );
+
+/** Words of the client's own, string to string, at most so many. */
+export const stringMap = (entries: number) =>
+  z.preprocess(
+    (value, report) => {
+      if (typeof value !== "object" || value === null) return value;
+      const names = Object.keys(value);
+      // Before the entries are read: a body has room for 100,000, which would take seconds.
+      if (names.length > entries) report.addIssue({ code: "custom", message: `must have at most ${entries} entries` });
+      // zod leaves this one out without a word.
+      else if (names.includes("__proto__"))
+        report.addIssue({ code: "custom", path: ["__proto__"], message: "cannot be a key" });
+      else return value;
+      return {};
+    },
+    z.record(text(255), text(2000, 0)),
+  );
+
 /** `pageSize` and `pageToken`, which every list takes. */
 export const Page = {
   pageSize: z.coerce

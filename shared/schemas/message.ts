@@ -6,6 +6,8 @@ import {
   Page,
   ProblemItem,
   pageOf,
+  sizedObject,
+  stringMap,
   Timestamp,
   TimestampInput,
   text,
@@ -23,31 +25,14 @@ export const MessageStatus = z
   .enum(["QUEUED", "LEASED", "DELIVERED", "ACKNOWLEDGED", "EXPIRED", "CANCELLED", "DEAD_LETTERED"])
   .meta({ id: "MessageStatus" });
 
-const payload = JsonObject.refine(
-  (value) => Buffer.byteLength(JSON.stringify(value)) <= MAX_PAYLOAD_BYTES,
-  "must be at most 256 KiB as JSON",
-);
-const metadata = z.preprocess(
-  (value, report) => {
-    if (typeof value !== "object" || value === null) return value;
-    const names = Object.keys(value);
-    // Before the entries are read: a body has room for 100,000, which would take seconds.
-    if (names.length > 64) report.addIssue({ code: "custom", message: "must have at most 64 entries" });
-    // zod leaves this one out without a word.
-    else if (names.includes("__proto__"))
-      report.addIssue({ code: "custom", path: ["__proto__"], message: "cannot be a key" });
-    else return value;
-    return {};
-  },
-  z.record(text(255), text(2000, 0)),
-);
+const payload = sizedObject(MAX_PAYLOAD_BYTES);
 
 const sent = {
   recipientAddress: AiAgentAddress,
   senderAddress: AiAgentAddress.refine(notReserved, "is reserved for the system"),
   messageType: text(255),
   payload,
-  metadata: metadata.optional(),
+  metadata: stringMap(64).optional(),
   priority: Priority,
   timeToLiveSeconds: z.int().min(1).max(1_209_600).meta({ description: "Not handed out later; default 7 days." }),
   deliverAfter: TimestampInput.optional().meta({ description: "Not handed out earlier." }),
