@@ -65,6 +65,7 @@ export async function compose(config: Config): Promise<App> {
     log,
     metrics,
     retentionDays: config.RETENTION_DAYS,
+    taskRetentionDays: config.TASK_RETENTION_DAYS,
     makeApiKey() {
       const keyId = randomUUIDv7();
       return { keyId, ...makeApiKey(keyId) };

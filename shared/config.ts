@@ -101,6 +101,13 @@ export const environment = z.object({
     .max(3650)
     .default(30)
     .describe("Days that finished messages and changes of health are kept."),
+  TASK_RETENTION_DAYS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(3650)
+    .default(365)
+    .describe("Days that finished tasks and the history of agents are kept: by whole months."),
   AUTH_MODE: z
     .enum(["oidc", "none"])
     .default("oidc")

@@ -115,6 +115,16 @@ variable "retention_days" {
   }
 }
 
+variable "task_retention_days" {
+  description = "Days that finished tasks and the history of agents are kept: by whole months."
+  type        = number
+  default     = 365
+  validation {
+    condition     = var.task_retention_days >= 1 && var.task_retention_days <= 3650 && floor(var.task_retention_days) == var.task_retention_days
+    error_message = "task_retention_days must be a whole number from 1 to 3650."
+  }
+}
+
 variable "deliver_seconds" {
   description = "Seconds of each minute for which messages-deliver goes on, so that what arrives is sent at once; 0: until nothing is due, which costs next to nothing and lets a message to a webhook or topic wait up to a minute."
   type        = number

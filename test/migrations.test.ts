@@ -70,7 +70,7 @@ async function fillDefinitions() {
 test("each can be taken back alone, with rows in the tables", async () => {
   const { applied } = await up();
   await fillDefinitions();
-  await run(database.url, "select cams.make_message_partitions(2)");
+  await run(database.url, "select cams.make_partitions('message_archive', 2)");
   await run(
     database.url,
     `insert into cams.agent_inboxes (ai_agent_address, inbox_destination_type, inbox_name, registration_timestamp,

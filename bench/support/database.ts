@@ -29,7 +29,7 @@ export async function createBenchDatabase(
   address.pathname = `/${name}`;
   const url = address.href;
   await migrate(new pg.Client(url));
-  await run(url, "select cams.make_message_partitions(14)");
+  await run(url, "select cams.make_partitions('message_archive', 14), cams.make_partitions('task_archive', 14)");
   const pool = new pg.Pool({ connectionString: url, max: 3 });
   pool.on("error", () => {});
   const sql = async <T extends pg.QueryResultRow>(text: string, values?: unknown[]) =>

@@ -28,6 +28,8 @@ export interface Services {
   metrics: Metrics;
   /** How many days finished messages and health transitions are kept. */
   retentionDays: number;
+  /** How many days finished tasks and the history of agents are kept. */
+  taskRetentionDays: number;
   /** A new API key; of its secret only `hash` is to be kept. */
   makeApiKey(): { keyId: string; key: string; hash: Buffer };
   /** Resolves when every process acts on what principals and keys have become: each remembers them for a second. */

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import type { Database } from "../db/database.ts";
 import { type Sql, sql } from "../db/sql.ts";
+import type { Archive } from "../rules/archives.ts";
 import type { Context } from "./index.ts";
 
 const Made = z.object({ made: z.int().optional() });
@@ -8,6 +9,12 @@ const Old = z.object({ name: z.string() });
 const Dropped = z.object({ dropped: z.boolean().optional() });
 const Found = z.object({ rows: z.int() });
 const Slice = z.object({ deleted: z.int(), last: z.union([z.string(), z.int()]).optional() });
+
+/** Where finished rows are for whose time there was no partition. */
+const REST: Record<Archive, Sql> = {
+  message_archive: sql`cams.message_archive_default`,
+  task_archive: sql`cams.task_archive_default`,
+};
 
 /** Deletes up to `limit` rows behind the slice that ended at `after`; answers how many, and where it ended. */
 export type DeleteSlice = (limit: number, after?: string | number) => Promise<z.output<typeof Slice>>;
@@ -41,42 +48,62 @@ export function retention({ db, now }: Context) {
       );
   };
 
+  /**
+   * Looks at the oldest by number: `at` is not indexed, and runs ahead of the number by one transaction's length at
+   * most. So behind a slice without old ones nothing is older than it by more than that, and the next run gets it.
+   */
+  const deleteOldest = (operation: string, table: Sql, end: Sql): DeleteSlice => {
+    return (limit, after = 0) =>
+      patiently((db) =>
+        db.one(
+          operation,
+          Slice,
+          sql`
+          with oldest as materialized (
+            select ctid as place, transition_id, at from ${table}
+            where transition_id > ${after}::bigint
+            order by transition_id
+            limit ${limit}
+            for update skip locked
+          ), deleted as (
+            delete from ${table} where ctid = any (array(select place from oldest where at <= ${end}))
+          )
+          select count(*) filter (where at <= ${end}) as deleted, max(transition_id) as last from oldest`,
+        ),
+      );
+  };
+
   return {
-    /** Makes the archive's partitions for the next two weeks; answers how many, nothing when it was in use. */
-    async makePartitions(): Promise<number | undefined> {
-      const statement = sql`select cams.try_make_message_partitions(14) as made`;
+    /** Makes an archive's partitions for the next two weeks; answers how many, nothing when it was in use. */
+    async makePartitions(archive: Archive): Promise<number | undefined> {
+      const statement = sql`select cams.try_make_partitions(${archive}, 14) as made`;
       return (await db.one("retention.make_partitions", Made, statement)).made;
     },
 
     /** The archive's partitions that are over for so many days, oldest first. */
-    async oldPartitions(days: number): Promise<string[]> {
-      const statement = sql`select name from cams.old_message_partitions(${days}::integer) name`;
+    async oldPartitions(archive: Archive, days: number): Promise<string[]> {
+      const statement = sql`select name from cams.old_partitions(${archive}, ${days}::integer) name`;
       return (await db.many("retention.old_partitions", Old, statement)).map(({ name }) => name);
     },
 
     /** Drops one of them: false when the archive was in use, undefined when another did it. */
-    async dropPartition(name: string, days: number): Promise<boolean | undefined> {
-      const statement = sql`select cams.drop_message_partition(${name}, ${days}::integer) as dropped`;
+    async dropPartition(archive: Archive, name: string, days: number): Promise<boolean | undefined> {
+      const statement = sql`select cams.drop_partition(${archive}, ${name}, ${days}::integer) as dropped`;
       return (await db.one("retention.drop_partition", Dropped, statement)).dropped;
     },
 
-    /** Rows of the archive for whose day there was no partition, counted up to `limit`. */
-    async defaultPartitionRows(limit: number): Promise<number> {
+    /** Rows of an archive for whose time there was no partition, counted up to `limit`. */
+    async defaultPartitionRows(archive: Archive, limit: number): Promise<number> {
       const { rows } = await db.one(
         "retention.default_partition_rows",
         Found,
-        sql`select count(*) as rows from (select from cams.message_archive_default limit ${limit}) counted`,
+        sql`select count(*) as rows from (select from ${REST[archive]} limit ${limit}) counted`,
       );
       return rows;
     },
 
-    deleteDefaultPartitionRows: (days: number) =>
-      deleteUntil(
-        "retention.delete_default_partition_rows",
-        sql`cams.message_archive_default`,
-        sql`finished_at`,
-        before(days),
-      ),
+    deleteDefaultPartitionRows: (archive: Archive, days: number) =>
+      deleteUntil("retention.delete_default_partition_rows", REST[archive], sql`finished_at`, before(days)),
     deleteIdempotencyKeys: deleteUntil(
       "retention.delete_idempotency_keys",
       sql`cams.idempotency_keys`,
@@ -85,30 +112,9 @@ export function retention({ db, now }: Context) {
     ),
     deleteMessageKeys: deleteUntil("retention.delete_message_keys", sql`cams.message_keys`, sql`kept_until`, now),
 
-    /**
-     * Looks at the oldest by number: `at` is not indexed, and runs ahead of the number by one transaction's length at
-     * most. So behind a slice without old ones nothing is older than it by more than that, and the next run gets it.
-     */
-    deleteHealthTransitions:
-      (days: number): DeleteSlice =>
-      (limit, after = 0) =>
-        patiently((db) =>
-          db.one(
-            "retention.delete_health_transitions",
-            Slice,
-            sql`
-            with oldest as materialized (
-              select ctid as place, transition_id, at from cams.health_transitions
-              where transition_id > ${after}::bigint
-              order by transition_id
-              limit ${limit}
-              for update skip locked
-            ), deleted as (
-              delete from cams.health_transitions
-              where ctid = any (array(select place from oldest where at <= ${before(days)}))
-            )
-            select count(*) filter (where at <= ${before(days)}) as deleted, max(transition_id) as last from oldest`,
-          ),
-        ),
+    deleteHealthTransitions: (days: number) =>
+      deleteOldest("retention.delete_health_transitions", sql`cams.health_transitions`, before(days)),
+    deleteAgentTransitions: (days: number) =>
+      deleteOldest("retention.delete_agent_transitions", sql`cams.agent_transitions`, before(days)),
   };
 }

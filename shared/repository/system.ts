@@ -26,12 +26,13 @@ export function system({ db }: Context) {
       if (!known) throw schemaOutdated();
     },
 
-    /** Makes the daily partitions of the archive for the next two weeks; answers how many are new. */
+    /** Makes the archives' partitions for the next two weeks; answers how many are new. */
     async makePartitions(): Promise<number> {
       const { made } = await db.one(
         "system.make_partitions",
         Made,
-        sql`select cams.make_message_partitions(14) as made`,
+        sql`
+          select cams.make_partitions('message_archive', 14) + cams.make_partitions('task_archive', 14) as made`,
       );
       return made;
     },

@@ -14,16 +14,21 @@ export const Retained = z.strictObject({
   partitionsMade: z
     .int()
     .optional()
-    .meta({ description: "Absent when the archive was in use: the next run makes them." }),
-  partitionsDropped: z.array(z.string()).meta({ description: "Days of the archive that are gone, oldest first." }),
-  partitionsLeft: z.array(z.string()).meta({ description: "Old days that were in use: the next run drops them." }),
+    .meta({ description: "Absent when an archive was in use: the next run makes them." }),
+  partitionsDropped: z
+    .array(z.string())
+    .meta({ description: "Days and months of the archives that are gone, oldest first." }),
+  partitionsLeft: z.array(z.string()).meta({ description: "Old ones that were in use: the next run drops them." }),
   defaultPartitionRows: z.int().meta({
-    description: "Messages found for whose day there was no partition, counted up to 10,000; any is a defect.",
+    description:
+      "Finished rows for whose time there was no partition, of each archive counted up to 10,000; any is a defect.",
   }),
   defaultPartitionRowsDeleted: z.int(),
+  defaultTaskRowsDeleted: z.int(),
   idempotencyKeysDeleted: z.int(),
   messageKeysDeleted: z.int(),
   healthTransitionsDeleted: z.int(),
+  agentTransitionsDeleted: z.int(),
   previousSecretsDeleted: z.int(),
   secretsResealed: z
     .int()

@@ -20,6 +20,7 @@ variables {
   database_tier         = "db-custom-96-638976"
   max_connections       = 10000
   retention_days        = 3650
+  task_retention_days   = 3650
   rate_limit_per_minute = 0
   deliver_seconds       = 0
 }

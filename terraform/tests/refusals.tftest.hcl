@@ -23,6 +23,7 @@ run "wrong_values" {
     prefix                = "Cams"
     deployment            = "both"
     retention_days        = 0
+    task_retention_days   = 3651
     deliver_seconds       = 61
     rate_limit_per_minute = -1
     secrets_key_version   = null

@@ -44,7 +44,10 @@ export function useInstance() {
     copyCluster(folder);
     postgres = await startPostgres({ dataDir: folder, settings: { hba_file: rules } });
     await migrate(new pg.Client(postgres.url));
-    await run(postgres.url, "select cams.make_message_partitions(14)");
+    await run(
+      postgres.url,
+      "select cams.make_partitions('message_archive', 14), cams.make_partitions('task_archive', 14)",
+    );
     await run(postgres.url, `create role "${IAM_USER}" login in role ${DATABASE_ROLES.join(", ")}`);
   });
   afterAll(async () => {

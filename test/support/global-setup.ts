@@ -33,7 +33,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await run(adminUrl, `create database ${template}`);
   const url = databaseUrl(adminUrl, template);
   await migrate(new pg.Client(url));
-  await run(url, "select cams.make_message_partitions(14)");
+  await run(url, "select cams.make_partitions('message_archive', 14), cams.make_partitions('task_archive', 14)");
   project.provide("adminUrl", adminUrl);
   project.provide("template", template);
   project.provide("cluster", cluster);
