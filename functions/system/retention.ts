@@ -1,5 +1,5 @@
-import { defineEndpoint } from "../../shared/http/endpoint.ts";
-import { ARCHIVES } from "../../shared/rules/archives.ts";
+import { type Call, defineEndpoint, type Services } from "../../shared/http/endpoint.ts";
+import { ARCHIVES, type Archive } from "../../shared/rules/archives.ts";
 import { Retained } from "../../shared/schemas/system.ts";
 import { secrets } from "../../shared/services/secrets.ts";
 
@@ -32,34 +32,11 @@ export const systemRetention = defineEndpoint({
     const mayGoOn = () => performance.now() < end && !signal.aborted;
 
     const kept = { message_archive: retentionDays, task_archive: taskRetentionDays };
-    let partitionsMade: number | undefined = 0;
-    let defaultPartitionRows = 0;
-    const partitionsDropped: string[] = [];
-    const partitionsLeft: string[] = [];
-    for (const archive of ARCHIVES) {
-      const made = await retention.makePartitions(archive);
-      partitionsMade = made === undefined || partitionsMade === undefined ? undefined : partitionsMade + made;
-      const old = await retention.oldPartitions(archive, kept[archive]);
-      // Who kept partitions from being made would keep them from being dropped too: both lock the default one.
-      let inUse = made === undefined;
-      for (let name = old[0]; name !== undefined && !inUse && mayGoOn(); name = old[0]) {
-        const dropped = await retention.dropPartition(archive, name, kept[archive]);
-        // Who reads one reads, as a rule, the whole archive: each further attempt would make writers wait in vain.
-        inUse = dropped === false;
-        if (dropped) partitionsDropped.push(name);
-        if (!inUse) old.shift();
-      }
-      partitionsLeft.push(...old);
-      if (inUse) log.warning("the archive is in use: its partitions are left to the next run", { archive, left: old });
-
-      const rows = await retention.defaultPartitionRows(archive, COUNTED);
-      defaultPartitionRows += rows;
-      if (rows > 0)
-        log.alert("finished rows are in the archive's default partition: none was made for their time", {
-          archive,
-          defaultPartitionRows: rows,
-        });
-    }
+    const cut = [];
+    for (const archive of ARCHIVES) cut.push(await cutArchive(repo, log, archive, kept[archive], mayGoOn));
+    const partitionsLeft = cut.flatMap(({ left }) => left);
+    const made = cut.flatMap((one) => one.made ?? []);
+    const partitionsMade = made.length === cut.length ? made.reduce((sum, n) => sum + n, 0) : undefined;
 
     const jobs = {
       defaultPartitionRowsDeleted: retention.deleteDefaultPartitionRows("message_archive", retentionDays),
@@ -94,11 +71,38 @@ export const systemRetention = defineEndpoint({
       ...resealed,
       complete: partitionsMade !== undefined && partitionsLeft.length + unfinished.size === 0 && resealed.complete,
       partitionsMade,
-      partitionsDropped,
+      partitionsDropped: cut.flatMap(({ dropped }) => dropped),
       partitionsLeft,
-      defaultPartitionRows,
+      defaultPartitionRows: cut.reduce((sum, { rows }) => sum + rows, 0),
       ...deleted,
       previousSecretsDeleted,
     };
   },
 });
+
+/** Makes an archive's partitions for the days ahead, and drops those that are old. */
+async function cutArchive(
+  { retention }: Call["repo"],
+  log: Services["log"],
+  archive: Archive,
+  keptDays: number,
+  mayGoOn: () => boolean,
+) {
+  const made = await retention.makePartitions(archive);
+  const dropped: string[] = [];
+  const left = await retention.oldPartitions(archive, keptDays);
+  // Who kept partitions from being made would keep them from being dropped too: both lock the default one.
+  let inUse = made === undefined;
+  for (let name = left[0]; name !== undefined && !inUse && mayGoOn(); name = left[0]) {
+    const gone = await retention.dropPartition(archive, name, keptDays);
+    // Who reads one reads, as a rule, the whole archive: each further attempt would make writers wait in vain.
+    inUse = gone === false;
+    if (gone) dropped.push(name);
+    if (!inUse) left.shift();
+  }
+  if (inUse) log.warning("the archive is in use: its partitions are left to the next run", { archive, left });
+  const rows = await retention.defaultPartitionRows(archive, COUNTED);
+  if (rows > 0)
+    log.alert("finished rows are in the archive's default partition: none was made for their time", { archive, rows });
+  return { made, dropped, left, rows };
+}

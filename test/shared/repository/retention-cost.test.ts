@@ -31,7 +31,7 @@ const jobs: [string, string, (repo: Repository) => Promise<unknown>][] = [
   [
     "message_archive_default",
     "message_archive_default_pkey",
-    ({ retention }) => retention.deleteDefaultPartitionRows(30)(1000),
+    ({ retention }) => retention.deleteDefaultPartitionRows("message_archive", 30)(1000),
   ],
 ];
 
