@@ -74,7 +74,7 @@ create table cams.definition_costs (
   constraint definition_costs_key primary key (definition_id, month, slot)
 ) with (fillfactor = 50);
 
--- That a part of a month's budget was used, said once.
+-- That a part of a month's budget was used, said once; again when the budget is another.
 create table cams.budget_notices (
   definition_id text not null,
   month date not null,
@@ -82,7 +82,7 @@ create table cams.budget_notices (
   at timestamptz(3) not null,
   limit_usd numeric(18, 6) not null,
   cost_usd numeric(18, 6) not null,
-  constraint budget_notices_key primary key (definition_id, month, percent),
+  constraint budget_notices_key primary key (definition_id, month, percent, limit_usd),
   constraint budget_notices_percent check (percent in (70, 90, 100))
 );
 

@@ -15,19 +15,23 @@ export interface Hints {
   /** Says that something may be there for whoever waits for `topic`; call it after the commit. */
   publish(topic: string): void;
   /**
-   * Repeats `attempt` until it answers something, on every hint for `topic` and now and then, at most `seconds` long.
-   * Ends early, with what the last attempt answered, when `signal` aborts.
+   * Repeats `attempt` until it answers something, on every hint for one of `topics` and now and then, at most `seconds`
+   * long. Ends early, with what the last attempt answered, when `signal` aborts. Which topics is asked after the first
+   * attempt: that may have told.
    */
   waitFor<T>(
-    topic: string,
+    topics: Topics,
     seconds: number,
     signal: AbortSignal,
     attempt: () => Promise<T | undefined>,
   ): Promise<T | undefined>;
-  /** Listens for hints of a topic until `leave`. */
-  subscribe(topic: string): Promise<Subscription>;
+  /** Listens for hints of these topics until `leave`. */
+  subscribe(...topics: string[]): Promise<Subscription>;
   close(): Promise<void>;
 }
+
+/** One topic, or however many there turn out to be. */
+export type Topics = string | (() => string[]);
 
 /** A sleep that hints end. */
 export interface Subscription {
@@ -119,10 +123,12 @@ export function createHints({ pool, client, log, lingerMs }: Dependencies): Hint
     await (await connection)?.end().catch(() => {});
   }
 
-  async function leave(topic: string, wakeUp: () => void): Promise<void> {
-    const waiters = waiting.get(topic);
-    waiters?.delete(wakeUp);
-    if (waiters?.size === 0) waiting.delete(topic);
+  async function leave(topics: readonly string[], wakeUp: () => void): Promise<void> {
+    for (const topic of topics) {
+      const waiters = waiting.get(topic);
+      waiters?.delete(wakeUp);
+      if (waiters?.size === 0) waiting.delete(topic);
+    }
     if (waiting.size > 0) return;
     if (lingerMs === 0) await stopListening();
     else {
@@ -132,15 +138,14 @@ export function createHints({ pool, client, log, lingerMs }: Dependencies): Hint
     }
   }
 
-  async function subscribe(topic: string): Promise<Subscription> {
+  async function subscribe(...topics: string[]): Promise<Subscription> {
     let woken = false;
     let resume: (() => void) | undefined;
     const wakeUp = () => {
       woken = true;
       resume?.();
     };
-    const waiters = waiting.get(topic) ?? new Set();
-    waiting.set(topic, waiters.add(wakeUp));
+    for (const topic of topics) waiting.set(topic, (waiting.get(topic) ?? new Set()).add(wakeUp));
     await listening();
     return {
       wake: wakeUp,
@@ -158,7 +163,7 @@ export function createHints({ pool, client, log, lingerMs }: Dependencies): Hint
         resume = undefined;
         woken = false;
       },
-      leave: () => leave(topic, wakeUp),
+      leave: () => leave(topics, wakeUp),
     };
   }
 
@@ -171,11 +176,11 @@ export function createHints({ pool, client, log, lingerMs }: Dependencies): Hint
       else notifying ??= setTimeout(notify, Math.max(due, 0));
     },
 
-    async waitFor(topic, seconds, signal, attempt) {
+    async waitFor(topics, seconds, signal, attempt) {
       const end = performance.now() + seconds * 1000;
       const first = await attempt();
       if (first !== undefined || seconds === 0 || signal.aborted) return first;
-      const { wake, sleep, leave } = await subscribe(topic);
+      const { wake, sleep, leave } = await subscribe(...(typeof topics === "string" ? [topics] : topics()));
       signal.addEventListener("abort", wake, { once: true });
       try {
         for (;;) {

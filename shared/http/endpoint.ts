@@ -1,4 +1,5 @@
 import type * as z from "zod";
+import type { Topics } from "../db/hints.ts";
 import type { ProblemCode } from "../errors.ts";
 import type { Logger } from "../logging/index.ts";
 import type { Metrics } from "../metrics/index.ts";
@@ -37,7 +38,7 @@ export interface Services {
 }
 
 /** Waits, without a database connection, until `attempt` answers something; see `Hints.waitFor`. */
-export type Wait = <T>(topic: string, seconds: number, attempt: () => Promise<T | undefined>) => Promise<T | undefined>;
+export type Wait = <T>(topics: Topics, seconds: number, attempt: () => Promise<T | undefined>) => Promise<T | undefined>;
 
 /** Services that an endpoint needs beyond those, by the name it calls them. */
 type Needs = Readonly<Record<string, Service<unknown>>>;

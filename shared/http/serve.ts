@@ -144,12 +144,12 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
       get signal() {
         return visit.signal;
       },
-      wait(topic, seconds, attempt) {
+      wait(topics, seconds, attempt) {
         // The connection that it listens on is part of the sum that the database must have.
         if (!endpoint.runtime.listens) throw new Error(`${endpoint.name} waits, and does not declare that it listens`);
         if (seconds === 0) return attempt();
         const asked = stillAdmitted(endpoint, req, caller, attempt);
-        return traffic.whileWaiting(() => serving.hints.waitFor(topic, seconds, visit.signal, asked));
+        return traffic.whileWaiting(() => serving.hints.waitFor(topics, seconds, visit.signal, asked));
       },
       knows: (revision) => knowsRevision(req.headers["if-none-match"], revision),
       attach(filename) {

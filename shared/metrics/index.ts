@@ -13,6 +13,8 @@ export interface Metrics {
   statement(operation: string, outcome: string, seconds: number): void;
   /** Messages that reached a status. */
   message(status: string, count?: number): void;
+  /** Tasks that reached a state. */
+  task(state: string, count?: number): void;
   /** An attempt to deliver ended, well or not, after so many seconds; a publish of many messages is one. */
   deliveryAttempt(destinationType: string, outcome: string, seconds: number): void;
   /** Messages that wait in all inboxes together. */
@@ -58,6 +60,7 @@ export function createMetrics(log?: Pick<Logger, "warning">): Metrics {
     "operation",
   );
   const messages = numbers("cams_messages_total", "Messages that reached a status.", "status");
+  const tasks = numbers("cams_tasks_total", "Tasks that reached a state.", "state");
   const attempts = numbers("cams_delivery_attempts_total", "Attempts to deliver ended.", "destination_type", "outcome");
   const attemptDurations = durations(
     "cams_delivery_attempt_duration_seconds",
@@ -73,7 +76,7 @@ export function createMetrics(log?: Pick<Logger, "warning">): Metrics {
   const waiting = numbers("cams_waiting_requests", "Requests that wait for something to arrive.");
 
   const series = {
-    counters: [requests, operations, messages, attempts, lookups, reports, takeovers],
+    counters: [requests, operations, messages, tasks, attempts, lookups, reports, takeovers],
     gauges: [backlog, oldest, pool, waiting],
     histograms: [requestDurations, operationDurations, attemptDurations],
   };
@@ -94,6 +97,7 @@ export function createMetrics(log?: Pick<Logger, "warning">): Metrics {
       messages.add(count, status);
       if (status === "DEAD_LETTERED" && count > 0) log?.warning("messages dead-lettered", { deadLettered: count });
     },
+    task: (state, count = 1) => tasks.add(count, state),
     deliveryAttempt(destinationType, outcome, seconds) {
       attempts.add(1, destinationType, outcome);
       attemptDurations.observe(seconds, destinationType);

@@ -75,17 +75,18 @@ interface InboxOwner {
 /** Condition on a message `m`: the caller acts for its sender or its recipient. None when everything is in its reach. */
 export function messageIsVisible(caller: Caller): Sql | undefined {
   if (isUnbound(caller)) return undefined;
-  return or([isOwn(caller, sql`m.recipient_address`), isOwn(caller, sql`m.sender_address`)]);
+  return or([actsFor(caller, sql`m.recipient_address`), actsFor(caller, sql`m.sender_address`)]);
 }
 
 /** Condition on a message `m`: the caller acts for its sender, or as an operator for its recipient. */
 export function messageIsCancellable(caller: Caller): Sql | undefined {
   if (isUnbound(caller)) return undefined;
   const team = teamOf(caller);
-  return or([isOwn(caller, sql`m.sender_address`), team !== undefined && ofTeam(team, sql`m.recipient_address`)]);
+  return or([actsFor(caller, sql`m.sender_address`), team !== undefined && ofTeam(team, sql`m.recipient_address`)]);
 }
 
-function isOwn(caller: Caller, address: Sql): Sql {
+/** Condition on an address: the caller acts for it. Of a caller that is not unbound. */
+export function actsFor(caller: Caller, address: Sql): Sql {
   const team = teamOf(caller);
   const limit = caller.limitedTo && matching(caller.limitedTo, address);
   return or([and([matching(caller.addresses, address), limit]), team !== undefined && ofTeam(team, address)]);

@@ -1,6 +1,23 @@
 import type { Hints } from "../db/hints.ts";
-import { type Sql, sql } from "../db/sql.ts";
+import { or, type Sql, sql } from "../db/sql.ts";
+import { type Caller, isUnbound, teamOf } from "../rules/access.ts";
 import { agentTasksTopic, poolTopic } from "../rules/topics.ts";
+import { actsFor } from "./authority.ts";
+
+/** What a live and an archived row (`t`) have in common, as the API shows it. */
+const common = sql`
+  t.task_id as "taskId", t.definition_id as "definitionId", t.pool is not null as pooled, t.type, t.name, t.payload,
+  (array['CRITICAL', 'HIGH', 'NORMAL', 'LOW'])[t.priority] as priority,
+  case when t.cause_kind is not null then jsonb_strip_nulls(jsonb_build_object('kind', t.cause_kind, 'id', t.cause_id))
+  end as cause, t.depends_on as "dependsOn",
+  case when t.approval is not null then jsonb_strip_nulls(jsonb_build_object(
+    'decision', t.approval, 'at', cams.iso(t.approval_at), 'by', t.approval_by, 'reason', t.approval_reason)) end as approval,
+  t.timeout_seconds as "timeoutSeconds", t.attempt, t.max_attempts as "maxAttempts", t.traceparent,
+  t.submitted_by as "submittedBy", t.submitted_at as "submittedAt", t.progress`;
+
+const usage = (tokens: Sql, cost: Sql, toolCalls: Sql): Sql => sql`
+  case when num_nonnulls(${tokens}, ${cost}, ${toolCalls}) > 0 then jsonb_strip_nulls(jsonb_build_object(
+    'tokens', ${tokens}, 'costUsd', ${cost}, 'toolCalls', ${toolCalls})) end as usage`;
 
 /** The state a live row `t` has in effect, whether or not a sweep came by. */
 export const liveState = (now: Sql): Sql => sql`
@@ -29,16 +46,22 @@ interface Ending {
 }
 
 const NOTHING = sql`null`;
+/** Null is "not said": what was said stays when nothing is added. */
+const added = (total: Sql, attempt: Sql): Sql => sql`coalesce(${total} + ${attempt}, ${total}, ${attempt})`;
 
-/** What takes the live row `t` out of the hand it is in: with a receipt, and free for whoever may claim it then. */
-export function lettingGo(now: Sql, { outcome, detail = NOTHING, used = NOTHING }: Ending): Sql {
-  // Null is "not said": what was said stays when nothing is added.
-  const added = (total: Sql, attempt: Sql): Sql => sql`coalesce(${total} + ${attempt}, ${total}, ${attempt})`;
+/** The receipt of the attempt that the live row `t` is or was in, and what that used added to what those before it did. */
+export function attemptEnded(now: Sql, { outcome, detail = NOTHING, used = NOTHING }: Ending): Sql {
   return sql`
     attempts = cams.task_receipts(t, ${outcome}, ${detail}, ${now}),
     tokens = ${added(sql`t.tokens`, attemptTokens(used))}, cost_usd = ${added(sql`t.cost_usd`, attemptCost(used))},
     tool_calls = ${added(sql`t.tool_calls`, attemptToolCalls(used))},
-    attempt_tokens = null, attempt_cost_usd = null, attempt_tool_calls = null,
+    attempt_tokens = null, attempt_cost_usd = null, attempt_tool_calls = null`;
+}
+
+/** What takes the live row `t` out of the hand it is in: with a receipt, and free for whoever may claim it then. */
+export function lettingGo(now: Sql, ending: Ending): Sql {
+  return sql`
+    ${attemptEnded(now, ending)},
     lease_token = null, lease_seconds = null, leased_at = null, lease_until = null, deadline_at = null,
     last_attempt = false, agent_id = case when t.pool is null then t.agent_id end`;
 }
@@ -49,6 +72,52 @@ export const attemptCost = (used: Sql): Sql =>
   sql`greatest(t.attempt_cost_usd, (${used}::jsonb ->> 'costUsd')::numeric)`;
 export const attemptToolCalls = (used: Sql): Sql =>
   sql`greatest(t.attempt_tool_calls, (${used}::jsonb ->> 'toolCalls')::integer)`;
+
+/** A live row as a task. */
+export const liveTask = (now: Sql): Sql => sql`
+  ${common}, ${liveState(now)} as state,
+  case when t.pool is null or t.lease_until > ${now} or t.ends_at <= ${now} then t.agent_id end as "agentId",
+  t.definition_version as "definitionVersion", case when t.waiting_for > 0 then t.waiting_for end as "waitingFor",
+  cams.task_receipts(t, case when t.lease_until > ${now} then 'WORKING' else ${lapsedOutcome} end, null, ${now}) as attempts,
+  ${usage(
+    added(sql`t.tokens`, sql`t.attempt_tokens`),
+    added(sql`t.cost_usd`, sql`t.attempt_cost_usd`),
+    added(sql`t.tool_calls`, sql`t.attempt_tool_calls`),
+  )},
+  case when not t.waiting and coalesce(t.lease_until <= ${now} and t.ends_at is null, true) then t.available_at end
+    as "availableAt",
+  coalesce(t.leased_at, (t.attempts -> -1 ->> 'at')::timestamptz(3)) as "startedAt",
+  case when t.lease_until > ${now} then t.lease_until end as "leaseExpiresAt",
+  case when t.lease_until > ${now} then t.deadline_at end as "deadlineAt",
+  case when t.ends_at <= ${now} then t.ends_at end as "finishedAt",
+  case when t.ends_at <= ${now} then extract(epoch from t.ends_at - t.leased_at)::float8 end as "durationSeconds",
+  case when t.ends_at <= ${now} then ${lapsedError} end as error,
+  null::json as result, null::jsonb as feedback`;
+
+/** An archived row as a task. */
+export const archivedTask = sql`
+  ${common}, t.state, t.agent_id as "agentId", t.definition_version as "definitionVersion",
+  null::integer as "waitingFor", t.attempts, ${usage(sql`t.tokens`, sql`t.cost_usd`, sql`t.tool_calls`)},
+  null::timestamptz as "availableAt", t.started_at as "startedAt", null::timestamptz as "leaseExpiresAt",
+  null::timestamptz as "deadlineAt", t.finished_at as "finishedAt",
+  extract(epoch from t.finished_at - t.started_at)::float8 as "durationSeconds", t.error, t.result,
+  case when t.rating is not null then jsonb_strip_nulls(jsonb_build_object(
+    'rating', t.rating, 'comment', t.rating_comment, 'at', cams.iso(t.rated_at), 'by', t.rated_by)) end as feedback`;
+
+/** A task's caller sees what it submitted, what is its agents', and as an operator what its team's definitions are for. */
+export function taskIsVisible(caller: Caller): Sql | undefined {
+  if (isUnbound(caller)) return undefined;
+  const team = teamOf(caller);
+  return or([
+    sql`t.submitted_by = ${caller.principal}`,
+    sql`t.agent_id in (select a.agent_id from cams.agents a where ${actsFor(caller, sql`a.ai_agent_address`)})`,
+    team !== undefined && isOfTeam(team),
+  ]);
+}
+
+/** Condition on a task `t`: its definition is this team's. */
+export const isOfTeam = (team: string): Sql =>
+  sql`t.definition_id in (select d.definition_id from cams.definitions d where d.owner_team = ${team})`;
 
 /** Whom it concerns that a task may be claimed. */
 export interface Queue {

@@ -171,6 +171,15 @@ export const TaskFailure = z.strictObject({
   usage,
 });
 
+/** What became of an attempt that its agent ended. */
+export const TaskEnded = z
+  .strictObject({
+    taskId: z.guid(),
+    state: TaskState,
+    availableAt: Timestamp.optional().meta({ description: "When it may be claimed again." }),
+  })
+  .meta({ id: "TaskEnded" });
+
 const reason = prose(1000).optional();
 export const TaskDecision = z.strictObject({ reason });
 export const TaskFeedback = z.strictObject({ rating: z.int().min(1).max(5), comment: prose(10_000).optional() });

@@ -1,0 +1,187 @@
+import * as z from "zod";
+import { type Sql, sql } from "../db/sql.ts";
+import { agentNotFound, Problem } from "../errors.ts";
+import { isUnbound } from "../rules/access.ts";
+import { MAX_HEAD_START_SECONDS } from "../rules/priority.ts";
+import { ClaimedTask } from "../schemas/task.ts";
+import { retryAt } from "./attempts.ts";
+import { actsFor, notYours } from "./authority.ts";
+import type { Context } from "./index.ts";
+import { attemptEnded, liveTask } from "./task-rows.ts";
+
+interface Claim {
+  maxTasks: number;
+  leaseSeconds: number;
+}
+
+/** Tasks looked at beyond those wanted: what others are just claiming is stepped over. */
+const SPARE = 32;
+
+/** What is said of the agent, beside each task it gets, or alone. */
+const State = z.object({
+  address: z.string(),
+  acts: z.boolean(),
+  agentState: z.string(),
+  agentReason: z.string().optional(),
+  reachable: z.boolean(),
+  boundTo: z.string().optional(),
+  enabled: z.boolean(),
+  exhausted: z.boolean(),
+  /** There are tasks for it, and others hold them just now. */
+  contended: z.boolean(),
+});
+const Row = z.object({ ...ClaimedTask.partial().shape, ...State.shape });
+
+interface Claimed {
+  tasks: z.output<typeof ClaimedTask>[];
+  /** The definition from whose pool it claims too. */
+  boundTo?: string | undefined;
+  contended: boolean;
+}
+
+/** How an agent takes tasks from its own queue and from its definition's pool, in rank order over both. */
+export function claiming({ db, now, caller }: Context) {
+  const own = isUnbound(caller) ? sql`true` : actsFor(caller, sql`i.ai_agent_address`);
+
+  const claimable = sql`
+    not t.waiting and t.available_at <= ${now} and (t.lease_token is null or t.ends_at is null or t.ends_at > ${now})`;
+
+  /** Of a queue what may be claimed: what nobody held, and what was let go. */
+  const candidates = (queue: Sql, wanted: number): Sql => sql`
+    (
+      select t.task_id from cams.tasks t
+      where t.queue = ${queue} and t.lease_token is null and ${claimable}
+        and t.rank_at <= ${now} + make_interval(secs => ${MAX_HEAD_START_SECONDS}::integer)
+      order by t.rank_at, t.seq
+      limit ${wanted + SPARE}::integer
+    ) union all (
+      select t.task_id from cams.tasks t
+      where t.queue = ${queue} and t.lease_token is not null and ${claimable}
+      order by t.available_at
+      limit ${wanted + SPARE}::integer
+    )`;
+
+  /**
+   * Claims up to `maxTasks`, as many as the agent has room for. What it answers, it has leased.
+   * @throws Problem agent_not_found, agent_not_running, inbox_inactive, definition_disabled, budget_exhausted, forbidden
+   */
+  async function claim(agentId: string, { maxTasks, leaseSeconds }: Claim): Promise<Claimed> {
+    const rows = await db.many(
+      "tasks.claim",
+      Row,
+      sql`
+        with who as materialized (
+          select a.agent_id, a.ai_agent_address, a.definition_id, a.definition_version from cams.agents a
+          where a.agent_id = ${agentId}
+        ), policy as materialized (
+          -- Of the definition as a whole its current version decides, of an attempt the one the agent runs.
+          select w.definition_id is null or coalesce((c.document #>> '{config,enabled}')::boolean, false) as enabled,
+            coalesce(cams.month_cost(w.definition_id, ${now}) >= (c.document #>> '{config,budgetLimitUsd}')::numeric, false)
+              as exhausted,
+            (v.document #>> '{config,maxParallelTasks}')::integer as most,
+            (v.document #>> '{config,timeoutSeconds}')::integer as timeout_seconds,
+            coalesce((v.document #>> '{config,autoRetry}')::boolean, true) as retries
+          from who w
+          left join cams.definitions d on d.definition_id = w.definition_id
+          left join cams.definition_versions c
+            on (c.definition_id, c.version) = (d.definition_id, d.current_version)
+          left join cams.definition_versions v
+            on (v.definition_id, v.version) = (w.definition_id, w.definition_version)
+        ), candidate as materialized (
+          select t.task_id
+          from who w join policy p on p.enabled and not p.exhausted
+          cross join lateral (
+            ${candidates(sql`'agent/' || w.agent_id`, maxTasks)} union all
+            ${candidates(sql`'definition/' || w.definition_id`, maxTasks)}
+          ) t
+        ), inbox as materialized (
+          -- Against quarantine; only when there is work, so that an idle agent's polling writes nothing.
+          select i.ai_agent_address
+          from who w join cams.agent_inboxes i on i.ai_agent_address = w.ai_agent_address
+          where i.admin_status = 'ACTIVE' and i.quarantined_at is null and ${own}
+            and (select true from candidate limit 1)
+          for share of i
+        ), agent as materialized (
+          -- One claim of an agent at a time, or two would count the same room.
+          select a.agent_id, a.definition_id, a.definition_version, a.max_concurrent_tasks
+          from inbox
+          join cams.agents a on a.ai_agent_address = inbox.ai_agent_address
+          join who w on w.agent_id = a.agent_id
+            and (w.definition_id, w.definition_version)
+              is not distinct from (a.definition_id, a.definition_version)
+          where a.state = 'RUNNING'
+          for no key update of a
+        ), room as materialized (
+          select agent.*, p.timeout_seconds as most_seconds, p.retries,
+            least(${maxTasks}::integer, least(agent.max_concurrent_tasks, p.most)
+              - cams.working_tasks(agent.agent_id, ${now})) as free
+          from agent cross join policy p
+        ), due as materialized (
+          select t.task_id from cams.tasks t
+          where t.task_id = any (array(select task_id from candidate)) and ${claimable}
+          order by t.rank_at, t.seq
+          limit greatest(coalesce((select free from room), 0), 0)
+          for no key update of t skip locked
+        ), timed as materialized (
+          select t.task_id, ${now} + make_interval(secs => least(t.timeout_seconds, room.most_seconds)) as deadline_at
+          from room, cams.tasks t
+          where t.task_id = any (array(select task_id from due))
+        ), leased as materialized (
+          select timed.*,
+            least(timed.deadline_at, ${now} + make_interval(secs => ${leaseSeconds}::integer)) as lease_until
+          from timed
+        ), t as (
+          update cams.tasks t set
+            ${attemptEnded(now, { outcome: sql`'LEASE_EXPIRED'` })},
+            agent_id = room.agent_id, definition_id = coalesce(t.pool, room.definition_id),
+            definition_version = room.definition_version,
+            lease_token = gen_random_uuid(), lease_seconds = ${leaseSeconds}::integer, leased_at = ${now},
+            lease_until = leased.lease_until, deadline_at = leased.deadline_at,
+            available_at = ${retryAt(sql`leased.lease_until`, sql`(t.attempt + 1)`)},
+            attempt = t.attempt + 1,
+            last_attempt = t.attempt + 1 >= case when room.retries then t.max_attempts else 1 end
+          from room, leased
+          where t.task_id = leased.task_id
+          returning t.*
+        )
+        select i.ai_agent_address as address, ${own} as acts, a.state as "agentState", a.state_reason as "agentReason",
+          i.admin_status = 'ACTIVE' and i.quarantined_at is null as reachable, a.definition_id as "boundTo",
+          p.enabled, p.exhausted,
+          coalesce((select free from room) > 0, false) and exists (select from candidate)
+            and not exists (select from t) as contended,
+          ${liveTask(now)}, t.lease_token as "leaseToken"
+        from who w
+        join cams.agents a on a.agent_id = w.agent_id
+        join cams.agent_inboxes i on i.ai_agent_address = w.ai_agent_address
+        cross join policy p
+        left join t on true
+        order by t.rank_at, t.seq`,
+    );
+    const [state] = rows;
+    if (!state) throw agentNotFound(agentId);
+    refuse(agentId, state);
+    return { tasks: rows.flatMap(taskOf), boundTo: state.boundTo, contended: state.contended };
+  }
+
+  /** @throws Problem forbidden, inbox_inactive, agent_not_running, definition_disabled, budget_exhausted */
+  function refuse(agentId: string, state: z.output<typeof State>): void {
+    const { acts, address, reachable, agentState, agentReason, boundTo, enabled, exhausted } = state;
+    if (!acts) throw notYours(caller, address);
+    if (!reachable) throw new Problem("inbox_inactive", `The inbox ${address} is not active.`);
+    if (agentState !== "RUNNING") {
+      const why = agentReason === undefined ? "" : ` (${agentReason})`;
+      throw new Problem("agent_not_running", `The agent ${agentId} is ${agentState}${why}: only a running one claims.`);
+    }
+    if (!enabled) throw new Problem("definition_disabled", `${boundTo} is not enabled by its current version.`);
+    if (exhausted) throw new Problem("budget_exhausted", `${boundTo} has used up its budget of this month.`);
+  }
+
+  return { claim };
+}
+
+/** The task of a row, if there is one on it. */
+function taskOf(row: z.output<typeof Row>): z.output<typeof ClaimedTask>[] {
+  const { address: _a, acts: _b, agentState: _c, agentReason: _d, reachable: _e, boundTo: _f, ...rest } = row;
+  const { enabled: _g, exhausted: _h, contended: _i, ...task } = rest;
+  return task.taskId === undefined ? [] : [task as z.output<typeof ClaimedTask>];
+}
