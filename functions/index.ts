@@ -1,4 +1,5 @@
 import type { Endpoint } from "../shared/http/endpoint.ts";
+import { agents } from "./agents/index.ts";
 import { audit } from "./audit/index.ts";
 import { definitions } from "./definitions/index.ts";
 import { health } from "./health/index.ts";
@@ -12,6 +13,7 @@ export const endpoints: readonly Endpoint[] = [
   ...inboxes,
   ...messages,
   ...health,
+  ...agents,
   ...definitions,
   ...audit,
   ...principals,
@@ -23,6 +25,7 @@ export const rooms: Record<string, string> = {
   inboxes: "Where agents can be reached.",
   messages: "From the sender's hand to their end.",
   health: "Whether agents are alive.",
+  agents: "Who is there, what state it is in, and what it is told.",
   definitions: "What agents and teams of agents are, in versions.",
   audit: "Who decided what, unforgeably.",
   principals: "Who may call, and their keys.",

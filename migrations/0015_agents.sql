@@ -80,6 +80,8 @@ create index agents_words on cams.agents using gin (words);
 create table cams.agent_transitions (
   transition_id bigint generated always as identity,
   agent_id text not null,
+  -- Whose it is to read: also when the agent is gone, and another has its name.
+  ai_agent_address text not null,
   at timestamptz(3) not null,
   from_state text,
   to_state text not null,
@@ -106,8 +108,8 @@ begin
     raise exception 'agent % is %: it does not become %', old.agent_id, old.state, new.state
       using errcode = 'check_violation', schema = 'cams', table = 'agents', constraint = 'agents_transition';
   end if;
-  insert into cams.agent_transitions (agent_id, at, from_state, to_state, reason, actor)
-  values (new.agent_id, now(), case when tg_op = 'UPDATE' then old.state end, new.state, new.state_reason, new.updated_by);
+  insert into cams.agent_transitions (agent_id, ai_agent_address, at, from_state, to_state, reason, actor)
+  values (new.agent_id, new.ai_agent_address, now(), case when tg_op = 'UPDATE' then old.state end, new.state, new.state_reason, new.updated_by);
   return null;
 end
 $$;
@@ -165,16 +167,18 @@ $$;
 
 grant select, insert, update, delete on cams.agents to cams_agent;
 grant select, insert on cams.agent_transitions to cams_agent;
-grant execute on function cams.agent_words(text, text, text, text, text[], jsonb) to cams_agent, cams_operator, cams_system;
+grant execute on function cams.agent_words(text, text, text, text, text[], jsonb) to cams_agent;
 grant execute on function cams.send_from_cams(text, text, json, integer, timestamptz)
   to cams_agent, cams_operator, cams_system;
-grant select, update on cams.agents to cams_operator, cams_system;
-grant insert on cams.agent_transitions to cams_operator;
+grant select on cams.agents to cams_operator;
+-- The system ends drains, and says who fell silent.
+grant select, update (state, state_reason, updated_at, updated_by, revision) on cams.agents to cams_system;
 grant select, insert, update (transition_id), delete on cams.agent_transitions to cams_system;
 -- Quarantine is an operator's.
-grant update on cams.agent_inboxes to cams_operator;
+grant update (quarantined_at, quarantine_reason, quarantined_by, status_reason, last_updated_timestamp, updated_by)
+  on cams.agent_inboxes to cams_operator;
 grant insert on cams.health_transitions to cams_operator;
-grant update on cams.messages to cams_operator;
+grant update (attempts, attempt, last_attempt, lease_token, leased_at, available_at) on cams.messages to cams_operator;
 -- What the system itself sends.
 grant insert on cams.messages to cams_system;
 grant usage on sequence cams.message_arrival to cams_system;
@@ -185,10 +189,9 @@ grant execute on function cams.uuid7(timestamptz) to cams_system;
 revoke execute on function cams.uuid7(timestamptz) from cams_system;
 revoke usage on sequence cams.message_arrival from cams_system;
 revoke insert on cams.messages from cams_system;
-revoke update on cams.messages from cams_operator;
+revoke update (attempts, attempt, last_attempt, lease_token, leased_at, available_at) on cams.messages from cams_operator;
 revoke insert on cams.health_transitions from cams_operator;
-revoke update on cams.agent_inboxes from cams_operator;
-grant update (revision) on cams.agent_inboxes to cams_operator;
+revoke update (quarantined_at, status_reason, last_updated_timestamp, updated_by) on cams.agent_inboxes from cams_operator;
 drop function cams.send_from_cams(text, text, json, integer, timestamptz);
 drop table cams.agents;
 alter table cams.definitions drop constraint definitions_current_status_key;

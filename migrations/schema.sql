@@ -68,12 +68,13 @@ CREATE TRIGGER agent_inboxes_continue_revision BEFORE INSERT ON cams.agent_inbox
 CREATE TRIGGER agent_inboxes_not_truncated BEFORE TRUNCATE ON cams.agent_inboxes FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 CREATE TRIGGER agent_inboxes_record_health_transition AFTER UPDATE ON cams.agent_inboxes FOR EACH ROW WHEN (((old.health_status <> new.health_status) OR (old.status <> new.status))) EXECUTE FUNCTION record_health_transition();
 grant select, insert, update, delete on cams.agent_inboxes to cams_agent;
-grant select, update, update (revision) on cams.agent_inboxes to cams_operator;
+grant select, update (last_updated_timestamp), update (quarantine_reason), update (quarantined_at), update (quarantined_by), update (revision), update (status_reason), update (updated_by) on cams.agent_inboxes to cams_operator;
 grant select, update on cams.agent_inboxes to cams_system;
 
 create table cams.agent_transitions (
   transition_id bigint not null generated always as identity,
   agent_id text not null,
+  ai_agent_address text not null,
   at timestamp(3) with time zone not null,
   from_state text,
   to_state text not null,
@@ -83,7 +84,6 @@ create table cams.agent_transitions (
 );
 CREATE INDEX agent_transitions_agent ON cams.agent_transitions USING btree (agent_id, transition_id);
 grant select, insert on cams.agent_transitions to cams_agent;
-grant insert on cams.agent_transitions to cams_operator;
 grant select, insert, update (transition_id), delete on cams.agent_transitions to cams_system;
 
 create table cams.agents (
@@ -138,8 +138,8 @@ CREATE TRIGGER agents_continue_revision BEFORE INSERT ON cams.agents FOR EACH RO
 CREATE TRIGGER agents_not_truncated BEFORE TRUNCATE ON cams.agents FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 CREATE TRIGGER agents_register AFTER INSERT ON cams.agents FOR EACH ROW EXECUTE FUNCTION change_agent_state();
 grant select, insert, update, delete on cams.agents to cams_agent;
-grant select, update on cams.agents to cams_operator;
-grant select, update on cams.agents to cams_system;
+grant select on cams.agents to cams_operator;
+grant select, update (revision), update (state), update (state_reason), update (updated_at), update (updated_by) on cams.agents to cams_system;
 
 create table cams.api_keys (
   key_id uuid not null,
@@ -440,7 +440,7 @@ CREATE UNIQUE INDEX messages_one_head_per_line ON cams.messages USING btree (ord
 CREATE TRIGGER messages_advance_line AFTER DELETE ON cams.messages FOR EACH ROW WHEN (((old.ordering_key IS NOT NULL) AND (NOT old.blocked))) EXECUTE FUNCTION advance_message_line();
 CREATE TRIGGER messages_join_line BEFORE INSERT ON cams.messages FOR EACH ROW WHEN ((new.ordering_key IS NOT NULL)) EXECUTE FUNCTION join_message_line();
 grant select, insert, update, delete on cams.messages to cams_agent;
-grant select, insert, update on cams.messages to cams_operator;
+grant select, insert, update (attempt), update (attempts), update (available_at), update (last_attempt), update (lease_token), update (leased_at) on cams.messages to cams_operator;
 grant select, insert, update, delete on cams.messages to cams_system;
 grant usage on sequence cams.message_arrival to cams_agent;
 grant usage on sequence cams.message_arrival to cams_operator;
@@ -764,8 +764,6 @@ AS $function$
     concat_ws(' ', agent_id, name, type, description, array_to_string(tags, ' '), metadata::text), '[-._/@:"]+', ' ', 'g'))
 $function$;
 grant execute on function cams.agent_words(agent_id text, name text, type text, description text, tags text[], metadata jsonb) to cams_agent;
-grant execute on function cams.agent_words(agent_id text, name text, type text, description text, tags text[], metadata jsonb) to cams_operator;
-grant execute on function cams.agent_words(agent_id text, name text, type text, description text, tags text[], metadata jsonb) to cams_system;
 
 CREATE OR REPLACE FUNCTION cams.announce_task()
  RETURNS trigger
@@ -840,8 +838,8 @@ begin
     raise exception 'agent % is %: it does not become %', old.agent_id, old.state, new.state
       using errcode = 'check_violation', schema = 'cams', table = 'agents', constraint = 'agents_transition';
   end if;
-  insert into cams.agent_transitions (agent_id, at, from_state, to_state, reason, actor)
-  values (new.agent_id, now(), case when tg_op = 'UPDATE' then old.state end, new.state, new.state_reason, new.updated_by);
+  insert into cams.agent_transitions (agent_id, ai_agent_address, at, from_state, to_state, reason, actor)
+  values (new.agent_id, new.ai_agent_address, now(), case when tg_op = 'UPDATE' then old.state end, new.state, new.state_reason, new.updated_by);
   return null;
 end
 $function$;

@@ -6,10 +6,12 @@ export const inboxesDelete = defineEndpoint({
   method: "DELETE",
   path: "/v1/agent-inboxes/{aiAgentAddress}",
   summary: "Delete an inbox",
-  description: "What is still queued ends as dead letters with the reason `inbox_deleted`; history stays readable.",
+  description:
+    "What is still queued ends as dead letters with the reason `inbox_deleted`; history stays readable. While an agent is " +
+    "reached by it, it stays.",
   role: "agent",
   params: InboxPath,
   status: 204,
-  errors: ["inbox_not_found", "revision_mismatch"],
+  errors: ["inbox_not_found", "inbox_in_use", "revision_mismatch"],
   handler: ({ params, repo, ifMatch }) => repo.inboxes.delete(params.aiAgentAddress, ifMatch),
 });

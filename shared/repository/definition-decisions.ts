@@ -7,6 +7,7 @@ import { route } from "./definition-store.ts";
 import type { Context } from "./index.ts";
 
 const Named = z.object({ id: z.string() });
+const Counted = z.object({ agents: z.int() });
 
 async function makeCurrent(context: Context, id: string, version: string | undefined): Promise<void> {
   const { db, now, caller } = context;
@@ -123,6 +124,16 @@ export function definitionDecisions(context: Context) {
         );
         if (teams.length > 0)
           throw new Problem("definition_in_use", `${id} is a member of ${teams.map((team) => team.id).join(", ")}.`);
+        const { agents } = await bound.db.one(
+          "definitions.agents_of",
+          Counted,
+          sql`select count(*) as agents from cams.agents a where a.definition_id = ${id}`,
+        );
+        if (agents > 0)
+          throw new Problem(
+            "definition_in_use",
+            `${agents} ${agents === 1 ? "agent is" : "agents are"} bound to ${id}.`,
+          );
         if (!retired) await makeCurrent(bound, id, undefined);
       });
     },

@@ -3,6 +3,7 @@ import { and, sql } from "../db/sql.ts";
 import { definitionNotFound, versionNotFound } from "../errors.ts";
 import { readCursor, toPage, writeCursor } from "../rules/cursors.ts";
 import { changeOf } from "../rules/definition-history.ts";
+import { prefixQuery } from "../rules/words.ts";
 import { type PageQuery, Timestamp } from "../schemas/common.ts";
 import { Definition, type DefinitionFilter, VersionSummary } from "../schemas/definition.ts";
 import { type DefinitionDocument, Version } from "../schemas/definition-document.ts";
@@ -90,7 +91,6 @@ export function definitionReads({ db }: Context) {
     /** Newest first, each as its current version shows it, or while none is current its highest. */
     async list(filter: z.output<typeof DefinitionFilter>) {
       const after = readCursor(ListCursor, filter.pageToken);
-      const words = filter.q?.match(/[\p{L}\p{M}\p{N}]+/gu);
       const isLive = filter.status && filter.status !== "RETIRED";
       const rows = await db.many(
         "definitions.list",
@@ -109,9 +109,7 @@ export function definitionReads({ db }: Context) {
             isLive && sql`d.retired_at is null and v.status = ${filter.status}`,
             filter.tag !== undefined && sql`v.document #> '{metadata,tags}' ? ${filter.tag}`,
             filter.ownerTeam !== undefined && sql`d.owner_team = ${filter.ownerTeam}`,
-            // Each word is the beginning of one: letters and digits alone, so nothing in it means anything else.
-            filter.q !== undefined &&
-              sql`v.words @@ to_tsquery('simple', ${words?.map((word) => `${word}:*`).join(" & ") ?? ""})`,
+            filter.q !== undefined && sql`v.words @@ to_tsquery('simple', ${prefixQuery(filter.q)})`,
             after && sql`(d.created_at, d.definition_id) < (${after[0]}::timestamptz, ${after[1]})`,
           ])}
           order by d.created_at desc, d.definition_id desc

@@ -1,4 +1,4 @@
-import type * as z from "zod";
+import * as z from "zod";
 import { and, list, type Sql, sql } from "../db/sql.ts";
 import { forbidden, Problem } from "../errors.ts";
 import { isUnbound } from "../rules/access.ts";
@@ -7,6 +7,8 @@ import { Inbox, type InboxUpdate } from "../schemas/inbox.ts";
 import { isOwnInbox, notYours, seesInside } from "./authority.ts";
 import { inboxAt } from "./inbox-rows.ts";
 import type { Context } from "./index.ts";
+
+const Reached = z.object({ agentId: z.string() });
 
 /** How long both secrets of a webhook sign after a rotation. */
 const SECRET_OVERLAP = sql`interval '24 hours'`;
@@ -115,10 +117,17 @@ export function inboxChanges({ db, now, hints, caller, transaction }: Context) {
 
     /**
      * Ends what is still queued as dead letters; the history stays.
-     * @throws Problem inbox_not_found, revision_mismatch
+     * @throws Problem inbox_not_found, inbox_in_use, revision_mismatch
      */
     async delete(address: string, revisions?: readonly number[]): Promise<void> {
       await transaction(async (repo, { db }) => {
+        const agent = await db.maybe(
+          "inboxes.agent",
+          Reached,
+          sql`select a.agent_id as "agentId" from cams.agents a where a.ai_agent_address = ${address}`,
+        );
+        if (agent)
+          throw new Problem("inbox_in_use", `The agent ${agent.agentId} is reached at ${address}: delete it first.`);
         // First the inbox: a send holds its row until it commits, so no message slips in behind the next statement.
         const deleted = await db.execute(
           "inboxes.delete",

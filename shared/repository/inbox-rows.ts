@@ -8,5 +8,8 @@ export const inboxAt = (now: Sql): Sql => sql`
   i.heartbeat_interval_seconds as "heartbeatIntervalSeconds", i.max_delivery_attempts as "maxDeliveryAttempts",
   i.last_health_check_timestamp as "lastHealthCheckTimestamp", i.registration_timestamp as "registrationTimestamp",
   i.last_updated_timestamp as "lastUpdatedTimestamp", i.updated_by as "updatedBy", i.revision,
-  case when i.status = 'INACTIVE' then i.status_reason end as "statusReason",
+  -- A heartbeat writes its own reason into one that is quarantined.
+  case when i.quarantined_at is not null
+      then 'quarantined' || coalesce(' by ' || i.quarantined_by, '') || coalesce(': ' || i.quarantine_reason, '')
+    when i.status = 'INACTIVE' then i.status_reason end as "statusReason",
   case when i.delivery_paused_until > ${now} then i.delivery_paused_until end as "deliveryPausedUntil"`;

@@ -3,6 +3,7 @@ import type { ConstraintProblems } from "../db/errors.ts";
 import type { Hints } from "../db/hints.ts";
 import type { Sql } from "../db/sql.ts";
 import { type Caller, SYSTEM } from "../rules/access.ts";
+import { agents } from "./agents.ts";
 import { audit } from "./audit.ts";
 import { definitions } from "./definitions.ts";
 import { deliveries } from "./deliveries.ts";
@@ -12,6 +13,7 @@ import { inboxes } from "./inboxes.ts";
 import { leases } from "./leases.ts";
 import { messages } from "./messages.ts";
 import { principals } from "./principals.ts";
+import { quarantine } from "./quarantine.ts";
 import { retention } from "./retention.ts";
 import { secrets } from "./secrets.ts";
 import { sweep } from "./sweep.ts";
@@ -23,6 +25,8 @@ const nouns = {
   leases,
   deliveries,
   health,
+  agents,
+  quarantine,
   secrets,
   sweep,
   definitions,
@@ -65,6 +69,11 @@ export const constraints: ConstraintProblems = {
     detail: "does not fit the inbox's destination type",
     pointer: "/inboxName",
   },
+  agents_key: { code: "agent_exists", detail: "An agent is registered under this id already." },
+  agents_inbox_key: { code: "agent_exists", detail: "The inbox has an agent already." },
+  agents_inbox: { code: "inbox_in_use", detail: "An agent was registered for the inbox just now." },
+  agents_transition: { code: "agent_transition_refused", detail: "The agent's state has changed meanwhile." },
+  agents_definition: { code: "definition_in_use", detail: "An agent was bound to the definition just now." },
   definition_versions_immutable: { code: "version_immutable", detail: "The version was published: it never changes." },
 };
 

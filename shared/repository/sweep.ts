@@ -6,7 +6,7 @@ import { givenBack } from "./attempts.ts";
 import type { Context } from "./index.ts";
 
 /** When an inbox `i` has missed its nth report: the first is missed at `expected_by`. */
-const missed = (reports: number): Sql =>
+export const missed = (reports: number): Sql =>
   sql`(i.expected_by + make_interval(secs => i.heartbeat_interval_seconds * (${reports}::integer - 1)))`;
 const suspectAt = missed(SUSPECT_AFTER_MISSED);
 const offlineAt = missed(OFFLINE_AFTER_MISSED);

@@ -82,7 +82,11 @@ export const AgentRegistration = z
     definition: definition.optional().meta({ description: "What it is: a version of a definition of kind `Agent`." }),
     aiAgentAddress: AiAgentAddress.refine(notReserved, "is reserved for the system")
       .optional()
-      .meta({ description: "Where it is reached: an inbox there is, or a `PULL_QUEUE` made with it; default its id." }),
+      .meta({
+        description:
+          "Where it is reached, default its id: an inbox there is, or else a `PULL_QUEUE` made with it. For a webhook or a " +
+          "topic register the inbox first.",
+      }),
     ownerTeam: given.ownerTeam.optional(),
   })
   .meta({ id: "AgentRegistration" });

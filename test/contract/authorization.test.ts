@@ -89,6 +89,14 @@ const strangers: Record<string, (answer: Answer) => void> = {
   "health-report-batch": ({ body }) => {
     for (const { problem } of body.results) expect(["forbidden", "inbox_not_found"]).toContain(problem.code);
   },
+  "agents-list": ({ body }) => expect(body.items).toHaveLength(1),
+  "agents-count": ({ body }) => expect(body.count).toBe(1),
+  "agents-get": ({ body }) => {
+    expect(Object.keys(body.quarantine)).toEqual(["since"]);
+    for (const hidden of ["stateReason", "workingTasks"]) expect(body).not.toHaveProperty(hidden);
+  },
+  "agents-quarantine-many": ({ body }) => expect(body).toEqual({ quarantined: 0 }),
+  "agents-release-many": ({ body }) => expect(body).toEqual({ released: 0 }),
   // What agents are is no secret among those who may call.
   "definitions-list": ({ body }) => expect(body.items).toHaveLength(1),
   "definitions-get": ({ body }) => expect(body.ownerTeam).toBe("sales"),

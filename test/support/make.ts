@@ -71,6 +71,18 @@ export function makerFor(service: Service) {
       return created(`/v1/definitions/${id}/versions/${version}/publish`, {}, 200);
     },
 
+    /** Registers an agent, with a pull queue at its id unless told otherwise. */
+    async agent(fields: Fields = {}) {
+      const id = `agent-${randomUUID().slice(0, 8)}`;
+      return created("/v1/agents", { id, name: "An agent", type: "worker", ...fields }, 201);
+    },
+
+    /** Registers an agent and starts it. */
+    async running(fields: Fields = {}) {
+      const { id } = await make.agent(fields);
+      return created(`/v1/agents/${id}/start`, {}, 200);
+    },
+
     /** Sends a message, to a new inbox unless told otherwise. */
     async message(fields: Fields = {}) {
       const recipientAddress = fields.recipientAddress ?? (await make.inbox()).aiAgentAddress;

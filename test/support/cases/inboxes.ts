@@ -70,6 +70,7 @@ export const inboxes: RoomCases = {
     success: async (kit) => ({ params: await registered(kit) }),
     errors: {
       inbox_not_found: async () => ({ params: nowhere }),
+      inbox_in_use: async ({ make }) => ({ params: { aiAgentAddress: (await make.agent()).aiAgentAddress } }),
       revision_mismatch: async (kit) => ({ params: await registered(kit), headers: { "If-Match": '"2"' } }),
     },
   },

@@ -1,4 +1,5 @@
 import type { Endpoint } from "../../../shared/http/endpoint.ts";
+import { agents } from "./agents.ts";
 import { audit } from "./audit.ts";
 import type { EndpointCases, RoomCases } from "./case.ts";
 import { definitions } from "./definitions.ts";
@@ -15,6 +16,7 @@ export const cases: RoomCases = {
   ...inboxes,
   ...messages,
   ...health,
+  ...agents,
   ...definitions,
   ...audit,
   ...principals,
