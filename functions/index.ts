@@ -7,6 +7,7 @@ import { inboxes } from "./inboxes/index.ts";
 import { messages } from "./messages/index.ts";
 import { principals } from "./principals/index.ts";
 import { system } from "./system/index.ts";
+import { tasks } from "./tasks/index.ts";
 
 /** Every endpoint there is, room by room in reading order. */
 export const endpoints: readonly Endpoint[] = [
@@ -14,6 +15,7 @@ export const endpoints: readonly Endpoint[] = [
   ...messages,
   ...health,
   ...agents,
+  ...tasks,
   ...definitions,
   ...audit,
   ...principals,
@@ -27,6 +29,7 @@ export const rooms: Record<string, string> = {
   health: "Whether agents are alive.",
   agents: "Who is there, what state it is in, and what it is told.",
   definitions: "What agents and teams of agents are, in versions.",
+  tasks: "Work for agents, from its submission to its end.",
   audit: "Who decided what, unforgeably.",
   principals: "Who may call, and their keys.",
   system: "The service about itself.",

@@ -121,7 +121,9 @@ as $$
   select case when t.lease_token is null then t.attempts else t.attempts || jsonb_strip_nulls(jsonb_build_object(
     'number', t.attempt, 'agentId', t.agent_id, 'definitionVersion', t.definition_version,
     'at', cams.iso(t.leased_at), 'outcome', outcome, 'detail', detail,
-    'milliseconds', floor(extract(epoch from least(at, t.lease_until) - t.leased_at) * 1000)::bigint)) end
+    'milliseconds', case when outcome <> 'WORKING' then
+      -- Its beginning was rounded to milliseconds, and may so be after its end.
+      greatest(0, floor(extract(epoch from least(at, t.lease_until) - t.leased_at) * 1000))::bigint end)) end
 $$;
 
 -- Trigger: a task for an agent is announced in its inbox when it may be claimed, so that one loop over the inbox is enough.

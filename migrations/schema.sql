@@ -203,7 +203,7 @@ create table cams.budget_notices (
   at timestamp(3) with time zone not null,
   limit_usd numeric(18,6) not null,
   cost_usd numeric(18,6) not null,
-  constraint budget_notices_key PRIMARY KEY (definition_id, month, percent),
+  constraint budget_notices_key PRIMARY KEY (definition_id, month, percent, limit_usd),
   constraint budget_notices_percent CHECK ((percent = ANY (ARRAY[70, 90, 100])))
 );
 grant select, insert on cams.budget_notices to cams_agent;
@@ -1287,7 +1287,9 @@ AS $function$
   select case when t.lease_token is null then t.attempts else t.attempts || jsonb_strip_nulls(jsonb_build_object(
     'number', t.attempt, 'agentId', t.agent_id, 'definitionVersion', t.definition_version,
     'at', cams.iso(t.leased_at), 'outcome', outcome, 'detail', detail,
-    'milliseconds', floor(extract(epoch from least(at, t.lease_until) - t.leased_at) * 1000)::bigint)) end
+    'milliseconds', case when outcome <> 'WORKING' then
+      -- Its beginning was rounded to milliseconds, and may so be after its end.
+      greatest(0, floor(extract(epoch from least(at, t.lease_until) - t.leased_at) * 1000))::bigint end)) end
 $function$;
 grant execute on function cams.task_receipts(t tasks, outcome text, detail text, at timestamp with time zone) to cams_agent;
 grant execute on function cams.task_receipts(t tasks, outcome text, detail text, at timestamp with time zone) to cams_operator;

@@ -6,7 +6,8 @@ export const tasksList = defineEndpoint({
   method: "GET",
   path: "/v1/tasks",
   summary: "List tasks, live and finished, newest first",
-  description: "What the caller submitted, what is its agents', and for operators what their team's definitions are for.",
+  description:
+    "What the caller submitted, what is its agents', and for operators what their team's definitions are for.",
   role: "agent",
   query: TaskFilter,
   status: 200,

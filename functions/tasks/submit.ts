@@ -18,7 +18,14 @@ export const tasksSubmit = defineEndpoint({
   returns: TaskSubmitted,
   location: (task) => `/v1/tasks/${task.taskId}`,
   idempotent: true,
-  errors: ["agent_not_found", "agent_not_running", "inbox_inactive", "queue_full", "task_not_found", "dependency_failed"],
+  errors: [
+    "agent_not_found",
+    "agent_not_running",
+    "inbox_inactive",
+    "queue_full",
+    "task_not_found",
+    "dependency_failed",
+  ],
   runtime: { maxInstances: 2, poolSize: 2 },
   handler: async ({ params, body, repo, traceparent, services }) => {
     const submitted = await repo.tasks.submit(params.agentId, body, traceparent);

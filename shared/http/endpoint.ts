@@ -38,7 +38,11 @@ export interface Services {
 }
 
 /** Waits, without a database connection, until `attempt` answers something; see `Hints.waitFor`. */
-export type Wait = <T>(topics: Topics, seconds: number, attempt: () => Promise<T | undefined>) => Promise<T | undefined>;
+export type Wait = <T>(
+  topics: Topics,
+  seconds: number,
+  attempt: () => Promise<T | undefined>,
+) => Promise<T | undefined>;
 
 /** Services that an endpoint needs beyond those, by the name it calls them. */
 type Needs = Readonly<Record<string, Service<unknown>>>;

@@ -5,6 +5,7 @@ import type { Sql } from "../db/sql.ts";
 import { type Caller, SYSTEM } from "../rules/access.ts";
 import { agents } from "./agents.ts";
 import { audit } from "./audit.ts";
+import { budgets } from "./budgets.ts";
 import { definitions } from "./definitions.ts";
 import { deliveries } from "./deliveries.ts";
 import { health } from "./health.ts";
@@ -18,6 +19,7 @@ import { retention } from "./retention.ts";
 import { secrets } from "./secrets.ts";
 import { sweep } from "./sweep.ts";
 import { system } from "./system.ts";
+import { tasks } from "./tasks.ts";
 
 const nouns = {
   inboxes,
@@ -29,6 +31,8 @@ const nouns = {
   quarantine,
   secrets,
   sweep,
+  tasks,
+  budgets,
   definitions,
   principals,
   audit,
@@ -63,6 +67,8 @@ export interface Repository extends Nouns {
 
 /** What the violation of a constraint means to a caller; a constraint that is not here is a defect of ours (500). */
 export const constraints: ConstraintProblems = {
+  tasks_agent: { code: "agent_not_found", detail: "The agent was deleted meanwhile." },
+  tasks_pool: { code: "definition_retired", detail: "The definition was retired meanwhile." },
   agent_inboxes_address_unique: { code: "inbox_exists", detail: "An inbox is registered at this address already." },
   agent_inboxes_name_fits_type: {
     code: "invalid_request",

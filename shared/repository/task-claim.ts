@@ -133,7 +133,7 @@ export function claiming({ db, now, caller }: Context) {
         ), t as (
           update cams.tasks t set
             ${attemptEnded(now, { outcome: sql`'LEASE_EXPIRED'` })},
-            agent_id = room.agent_id, definition_id = coalesce(t.pool, room.definition_id),
+            progress = null, agent_id = room.agent_id, definition_id = coalesce(t.pool, room.definition_id),
             definition_version = room.definition_version,
             lease_token = gen_random_uuid(), lease_seconds = ${leaseSeconds}::integer, leased_at = ${now},
             lease_until = leased.lease_until, deadline_at = leased.deadline_at,

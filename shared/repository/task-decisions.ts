@@ -3,12 +3,12 @@ import { and, sql } from "../db/sql.ts";
 import { forbidden, Problem } from "../errors.ts";
 import { isUnbound, speaksFor, teamOf } from "../rules/access.ts";
 import { isFinished } from "../rules/task-states.ts";
+import { topicsOf } from "../rules/topics.ts";
 import type { TaskFeedback } from "../schemas/task.ts";
 import { agents } from "./agents.ts";
 import type { Context, Repository } from "./index.ts";
 import { archiveEnded } from "./task-ends.ts";
 import { announceQueues, isOfTeam, taskIsVisible } from "./task-rows.ts";
-import { topicsOf } from "../rules/topics.ts";
 
 const Addressed = z.object({ address: z.string() });
 
@@ -26,7 +26,13 @@ export function taskDecisions(context: Context) {
   const decides = isUnbound(caller) ? undefined : team === undefined ? sql`false` : isOfTeam(team);
 
   /** Writes an operator's decision down; the task as it was. */
-  async function decide(repo: Repository, { db }: Context, taskId: string, decision: string, reason: string | undefined) {
+  async function decide(
+    repo: Repository,
+    { db }: Context,
+    taskId: string,
+    decision: string,
+    reason: string | undefined,
+  ) {
     const decided = await db.execute(
       "tasks.decide",
       sql`
@@ -51,10 +57,7 @@ export function taskDecisions(context: Context) {
           sql`
             with gone as (
               delete from cams.tasks t
-              where ${and([
-                sql`t.task_id = ${taskId} and coalesce(t.ends_at > ${now}, true)`,
-                visible,
-              ])}
+              where ${and([sql`t.task_id = ${taskId} and coalesce(t.ends_at > ${now}, true)`, visible])}
               returning t.*
             )
             select cams.archive_task(gone, 'CANCELLED', 'CANCELLED', ${now}, null, null,
