@@ -8,6 +8,7 @@ import { definitionsGet } from "./get.ts";
 import { definitionsHistory } from "./history.ts";
 import { definitionsImport } from "./import.ts";
 import { definitionsList } from "./list.ts";
+import { definitionsMetrics } from "./metrics.ts";
 import { definitionsPatch } from "./patch.ts";
 import { definitionsPublish } from "./publish.ts";
 import { definitionsRetire } from "./retire.ts";
@@ -27,6 +28,7 @@ export const definitions = [
   definitionsDiff,
   definitionsExport,
   definitionsHistory,
+  definitionsMetrics,
   definitionsDeleteVersion,
   definitionsRetire,
 ];

@@ -5,6 +5,7 @@ import { highest } from "../rules/versions.ts";
 import { deciding, type Revisions, statusOf, versionsOf } from "./definition-lock.ts";
 import { route } from "./definition-store.ts";
 import type { Context } from "./index.ts";
+import { endPool } from "./task-ends.ts";
 
 const Named = z.object({ id: z.string() });
 const Counted = z.object({ agents: z.int() });
@@ -106,7 +107,8 @@ export function definitionDecisions(context: Context) {
     },
 
     /**
-     * Takes a definition out of use: none of its versions is current, and nothing new is made of it. It can be read on,
+     * Takes a definition out of use: none of its versions is current, and nothing new is made of it; what waits in its pool is
+     * cancelled. It can be read on,
      * and lives again with a version that is published or activated.
      * @throws Problem definition_not_found, definition_in_use, revision_mismatch; forbidden
      */
@@ -134,7 +136,9 @@ export function definitionDecisions(context: Context) {
             "definition_in_use",
             `${agents} ${agents === 1 ? "agent is" : "agents are"} bound to ${id}.`,
           );
-        if (!retired) await makeCurrent(bound, id, undefined);
+        if (retired) return;
+        await endPool(bound, id);
+        await makeCurrent(bound, id, undefined);
       });
     },
   };

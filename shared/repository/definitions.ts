@@ -1,5 +1,6 @@
 import { definitionChanges } from "./definition-changes.ts";
 import { definitionDecisions } from "./definition-decisions.ts";
+import { definitionMetrics } from "./definition-metrics.ts";
 import { definitionReads } from "./definition-reads.ts";
 import { definitionStore } from "./definition-store.ts";
 import type { Context } from "./index.ts";
@@ -8,6 +9,7 @@ import type { Context } from "./index.ts";
 export function definitions(context: Context) {
   return {
     ...definitionReads(context),
+    ...definitionMetrics(context),
     ...definitionStore(context),
     ...definitionChanges(context),
     ...definitionDecisions(context),

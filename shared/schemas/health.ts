@@ -59,7 +59,10 @@ export const Swept = z
     expired: z.int(),
     deadLettered: z.int(),
     locksReleased: z.int(),
-    tasksReturned: z.int(),
+    tasksReturned: z.int().meta({ description: "Of agents that went silent: back in their queues." }),
+    tasksTimedOut: z.int(),
+    tasksFailed: z.int().meta({ description: "Out of attempts." }),
+    agentsDrained: z.int(),
     frozen: z.boolean().meta({
       description: "The brake held: more than half of the watched inboxes would have gone offline at once.",
     }),
