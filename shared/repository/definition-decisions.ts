@@ -107,13 +107,17 @@ export function definitionDecisions(context: Context) {
     },
 
     /**
-     * Takes a definition out of use: none of its versions is current, and nothing new is made of it; what waits in its pool is
-     * cancelled. It can be read on,
-     * and lives again with a version that is published or activated.
+     * Takes a definition out of use: none of its versions is current, and nothing new is made of it; what is in its pool
+     * is cancelled. It can be read on, and lives again with a version that is published or activated.
      * @throws Problem definition_not_found, definition_in_use, revision_mismatch; forbidden
      */
     retire(id: string, reason: string | undefined, revisions: Revisions): Promise<void> {
       return deciding(context, id, { revisions, reason }, async (_, bound, { retired }) => {
+        // Also against who just submits a task to its pool, or binds an agent to it: each holds the row's key.
+        await bound.db.execute(
+          "definitions.hold",
+          sql`select from cams.definitions d where d.definition_id = ${id} for update`,
+        );
         const teams = await bound.db.many(
           "definitions.teams_of",
           Named,
