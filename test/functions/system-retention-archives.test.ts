@@ -151,28 +151,32 @@ describe.each(archives)("a $step of $archive", (cut) => {
   });
 });
 
-describe.each(archives)("the functions for partitions of $archive", (cut) => {
+describe.each(archives)("cams.drop_partition of $archive", (cut) => {
   const { archive } = cut;
 
-  test.each([-1_000_000, -1, 0, 1, null])("given %s days drop none that is not over, nor the default", async (days) => {
-    const before = await partitions(archive);
-    for (const name of [...before, archive, "messages", "agent_inboxes", 'x"; drop', null]) {
-      const answer = await sql("select cams.drop_partition($1, $2, $3::integer) as dropped", [archive, name, days]);
-      expect(answer, `${name}`).toEqual([{ dropped: null }]);
-    }
-    expect(await partitions(archive)).toEqual(before);
-    expect(before).toEqual(expect.arrayContaining([await partition(cut, "now()"), `${archive}_default`]));
-  });
+  test.each([-1_000_000, -1, 0, 1, null])(
+    "given %s days drops none that is not over, nor the default",
+    async (days) => {
+      const before = await partitions(archive);
+      for (const name of [...before, archive, "messages", "agent_inboxes", 'x"; drop', null]) {
+        const answer = await sql("select cams.drop_partition($1, $2, $3::integer) as dropped", [archive, name, days]);
+        expect(answer, `${name}`).toEqual([{ dropped: null }]);
+      }
+      expect(await partitions(archive)).toEqual(before);
+      expect(before).toEqual(expect.arrayContaining([await partition(cut, "now()"), `${archive}_default`]));
+    },
+  );
+});
 
-  test("find the same ones whatever the session's time zone and style of dates", async () => {
-    const name = await partition(cut, "now()", -1);
-    for (const setting of ["timezone to 'Asia/Kolkata'", "timezone to 'America/Lima'", "datestyle to 'German'"])
-      await takenBack(async (client) => {
-        await client.query(`set ${setting}`);
-        const { rows } = await client.query("select name from cams.old_partitions($1, 0) name", [archive]);
-        expect(rows, setting).toEqual([{ name }]);
-      });
-  });
+test("the same days are old whatever the session's time zone and style of dates", async () => {
+  const [days] = archives;
+  const name = await partition(days, "now()", -1);
+  for (const setting of ["timezone to 'Asia/Kolkata'", "timezone to 'America/Lima'", "datestyle to 'German'"])
+    await takenBack(async (client) => {
+      await client.query(`set ${setting}`);
+      const { rows } = await client.query("select name from cams.old_partitions($1, 0) name", [days.archive]);
+      expect(rows, setting).toEqual([{ name }]);
+    });
 });
 
 test.each(["others", "messages", "nothing", 'x"; drop', null])(
