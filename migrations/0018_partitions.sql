@@ -64,7 +64,7 @@ as $$
   cross join lateral (
     select substring(pg_get_expr(partition.relpartbound, partition.oid) from 'TO \(''([^'']+)''\)')::timestamptz as ends
   ) bounds
-  where i.inhparent = to_regclass('cams.' || archive) and archive in ('message_archive', 'task_archive')
+  where i.inhparent = ('cams.' || archive)::regclass and archive in ('message_archive', 'task_archive')
     and ends <= least(now() - make_interval(days => kept_days), date_trunc('day', now()))
   order by ends
 $$;

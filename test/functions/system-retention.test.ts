@@ -131,7 +131,13 @@ test.each([
     "ai_agent_address, from_health_status, to_health_status, from_status, to_status",
     "'a', 'UNKNOWN', 'HEALTHY', 'ACTIVE', 'ACTIVE'",
   ],
-  ["agent_transitions", "agentTransitionsDeleted", 365, "agent_id, to_state, actor", "'a', 'CREATED', 'test'"],
+  [
+    "agent_transitions",
+    "agentTransitionsDeleted",
+    365,
+    "agent_id, ai_agent_address, to_state, actor",
+    "'a', 'a', 'CREATED', 'test'",
+  ],
 ])(
   "%s go (%s) when they are older than %i days, also where numbers and times do not agree",
   async (table, count, days, columns, values) => {

@@ -17,8 +17,8 @@ const database = usePlannedDatabase(async ({ sql }) => {
     select 'a', ${past} - interval '30 days', 'UNKNOWN', 'HEALTHY', 'ACTIVE', 'ACTIVE'
     from generate_series(1, 50000) n`);
   await sql(`
-    insert into cams.agent_transitions (agent_id, at, to_state, actor)
-    select 'a', ${past} - interval '365 days', 'CREATED', 'test' from generate_series(1, 50000) n`);
+    insert into cams.agent_transitions (agent_id, ai_agent_address, at, to_state, actor)
+    select 'a', 'a', ${past} - interval '365 days', 'CREATED', 'test' from generate_series(1, 50000) n`);
   await sql(`
     insert into cams.message_archive (message_id, seq, recipient_address, sender_address, message_type, payload, priority,
       time_to_live_seconds, accepted_at, available_at, expires_at, attempt, attempts, status, finished_at)
