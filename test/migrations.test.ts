@@ -70,7 +70,10 @@ async function fillDefinitions() {
 test("each can be taken back alone, with rows in the tables", async () => {
   const { applied } = await up();
   await fillDefinitions();
-  await run(database.url, "select cams.make_partitions('message_archive', 2)");
+  await run(
+    database.url,
+    "select cams.make_partitions('message_archive', 2), cams.make_partitions('task_archive', 40)",
+  );
   await run(
     database.url,
     `insert into cams.agent_inboxes (ai_agent_address, inbox_destination_type, inbox_name, registration_timestamp,
@@ -85,8 +88,9 @@ test("each can be taken back alone, with rows in the tables", async () => {
 test("definitions that were taken back come in again, and their history goes on", async () => {
   const { applied } = await up();
   await fillDefinitions();
-  await up(applied.indexOf("0013_definitions"));
-  expect((await up()).applied).toEqual(["0013_definitions", "0014_subscriptions"]);
+  const before = applied.indexOf("0013_definitions");
+  await up(before);
+  expect((await up()).applied).toEqual(applied.slice(before));
   const service = await startService({}, { url: database.url, drop: async () => {} });
   expect((await service.get("/v1/definitions")).body.items).toEqual([]);
   await loadWithin(service.app, "examples/definitions");
