@@ -111,11 +111,15 @@ export function claiming({ db, now, caller }: Context) {
               is not distinct from (a.definition_id, a.definition_version)
           where a.state = 'RUNNING'
           for no key update of a
+        ), moment as materialized (
+          -- After the wait: what ended meanwhile makes room, and what begins in it begins later. Not in the CTE that locks,
+          -- which writes its columns before it waits.
+          select agent.*, clock_timestamp() as at from agent
         ), room as materialized (
           select agent.*, p.timeout_seconds as most_seconds, p.retries,
             least(${maxTasks}::integer, least(agent.max_concurrent_tasks, p.most)
-              - cams.working_tasks(agent.agent_id, ${now})) as free
-          from agent cross join policy p
+              - cams.working_tasks(agent.agent_id, agent.at)) as free
+          from moment agent cross join policy p
         ), due as materialized (
           select t.task_id from cams.tasks t
           where t.task_id = any (array(select task_id from candidate)) and ${claimable}
@@ -123,19 +127,19 @@ export function claiming({ db, now, caller }: Context) {
           limit greatest(coalesce((select free from room), 0), 0)
           for no key update of t skip locked
         ), timed as materialized (
-          select t.task_id, ${now} + make_interval(secs => least(t.timeout_seconds, room.most_seconds)) as deadline_at
+          select t.task_id, room.at + make_interval(secs => least(t.timeout_seconds, room.most_seconds)) as deadline_at
           from room, cams.tasks t
           where t.task_id = any (array(select task_id from due))
         ), leased as materialized (
           select timed.*,
-            least(timed.deadline_at, ${now} + make_interval(secs => ${leaseSeconds}::integer)) as lease_until
-          from timed
+            least(timed.deadline_at, room.at + make_interval(secs => ${leaseSeconds}::integer)) as lease_until
+          from timed cross join room
         ), t as (
           update cams.tasks t set
             ${attemptEnded(now, { outcome: sql`'LEASE_EXPIRED'` })},
             progress = null, agent_id = room.agent_id, definition_id = coalesce(t.pool, room.definition_id),
             definition_version = room.definition_version,
-            lease_token = gen_random_uuid(), lease_seconds = ${leaseSeconds}::integer, leased_at = ${now},
+            lease_token = gen_random_uuid(), lease_seconds = ${leaseSeconds}::integer, leased_at = room.at,
             lease_until = leased.lease_until, deadline_at = leased.deadline_at,
             available_at = ${retryAt(sql`leased.lease_until`, sql`(t.attempt + 1)`)},
             attempt = t.attempt + 1,
