@@ -171,8 +171,8 @@ grant select, update, delete on cams.tasks to cams_operator, cams_system;
 grant select, insert, delete on cams.task_dependencies to cams_agent;
 grant select, delete on cams.task_dependencies to cams_operator, cams_system;
 grant usage on sequence cams.task_arrival to cams_agent;
-grant execute on function cams.working_tasks(text, timestamptz), cams.task_receipts(cams.tasks, text, text, timestamptz)
-  to cams_agent, cams_operator, cams_system;
+grant execute on function cams.working_tasks(text, timestamptz) to cams_agent, cams_system;
+grant execute on function cams.task_receipts(cams.tasks, text, text, timestamptz) to cams_agent, cams_operator, cams_system;
 
 -- Down Migration
 

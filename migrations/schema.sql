@@ -1359,6 +1359,5 @@ AS $function$
   where t.agent_id = agent and t.lease_token is not null and t.lease_until > at
 $function$;
 grant execute on function cams.working_tasks(agent text, at timestamp with time zone) to cams_agent;
-grant execute on function cams.working_tasks(agent text, at timestamp with time zone) to cams_operator;
 grant execute on function cams.working_tasks(agent text, at timestamp with time zone) to cams_system;
 

@@ -10,6 +10,7 @@ import { wakeClaims } from "./agent-commands.ts";
 import { decidingOver } from "./agent-lock.ts";
 import { refusals } from "./authority.ts";
 import type { Context, Repository } from "./index.ts";
+import { endTasksOf } from "./task-ends.ts";
 
 type Registration = z.output<typeof AgentRegistration>;
 type Update = z.output<typeof AgentUpdate>;
@@ -108,7 +109,13 @@ export function agentChanges(context: Context) {
      * version_not_published, definition_kind_mismatch, definition_retired; forbidden
      */
     async update(agentId: string, given: Update, revisions: Revisions): Promise<void> {
-      await decidingOver(context, agentId, { revisions }, async (agent, bound, repo) => {
+      const { heartbeatIntervalSeconds } = given.config ?? {};
+      const ofInbox = {
+        ...(heartbeatIntervalSeconds !== undefined && { heartbeatIntervalSeconds }),
+        ...(given.ownerTeam !== undefined && { ownerTeam: given.ownerTeam }),
+      };
+      const withInbox = Object.keys(ofInbox).length > 0;
+      await decidingOver(context, agentId, { revisions, withInbox }, async (agent, bound, repo) => {
         const { db, now, caller } = bound;
         const { config = {}, definition } = given;
         const version = definition && (await versionToBind(bound, definition));
@@ -121,12 +128,7 @@ export function agentChanges(context: Context) {
             where a.agent_id = ${agentId}`,
         );
         await change.catch(again);
-        const { heartbeatIntervalSeconds } = config;
-        const ofInbox = {
-          ...(heartbeatIntervalSeconds !== undefined && { heartbeatIntervalSeconds }),
-          ...(given.ownerTeam !== undefined && { ownerTeam: given.ownerTeam }),
-        };
-        if (Object.keys(ofInbox).length > 0) await repo.inboxes.update(agent.aiAgentAddress, ofInbox);
+        if (withInbox) await repo.inboxes.update(agent.aiAgentAddress, ofInbox);
         const definitionId = definition === undefined ? agent.definitionId : definition?.id;
         if (definition !== undefined || config.maxConcurrentTasks !== undefined)
           wakeClaims(bound, { agentId, definitionId });
@@ -134,13 +136,14 @@ export function agentChanges(context: Context) {
     },
 
     /**
-     * Its inbox stays, and its history.
+     * Its inbox stays, and its history; what waits for it ends.
      * @throws Problem agent_not_found, agent_running, revision_mismatch; forbidden
      */
     async delete(agentId: string, revisions: Revisions): Promise<void> {
-      await decidingOver(context, agentId, { revisions, forDeletion: true }, async ({ state }, { db }) => {
+      await decidingOver(context, agentId, { revisions, forDeletion: true }, async ({ state }, bound) => {
         if (BUSY_STATES.includes(state)) throw new Problem("agent_running", `${agentId} is ${state}: stop it first.`);
-        await db.execute("agents.delete", sql`delete from cams.agents a where a.agent_id = ${agentId}`);
+        await endTasksOf(bound, agentId);
+        await bound.db.execute("agents.delete", sql`delete from cams.agents a where a.agent_id = ${agentId}`);
       });
     },
   };

@@ -23,6 +23,8 @@ interface Deciding {
   reason?: string | undefined;
   /** Nothing may come to refer to it meanwhile: it is to be deleted. */
   forDeletion?: boolean;
+  /** Its inbox is to be changed too: locked before it, as claims do. */
+  withInbox?: boolean;
 }
 
 /**
@@ -33,10 +35,15 @@ interface Deciding {
 export function decidingOver<T>(
   { transaction }: Context,
   agentId: string,
-  { revisions, reason, forDeletion = false }: Deciding,
+  { revisions, reason, forDeletion, withInbox }: Deciding,
   work: (agent: LockedAgent, bound: Context, repo: Repository) => Promise<T>,
 ): Promise<T> {
   return transaction(async (repo, bound) => {
+    if (withInbox)
+      await bound.db.execute(
+        "agents.lock_inbox",
+        sql`select from ${agentsWithInbox} where a.agent_id = ${agentId} for no key update of i`,
+      );
     const agent = await lockAgent(bound, sql`a.agent_id = ${agentId}`, forDeletion ? sql`update` : undefined);
     if (!agent) throw agentNotFound(agentId);
     if (!seesInside(bound.caller, agent)) throw notYours(bound.caller, agent.aiAgentAddress);

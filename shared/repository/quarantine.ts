@@ -10,6 +10,7 @@ import { agentsWithInbox } from "./agent-rows.ts";
 import { notYours } from "./authority.ts";
 import { tell } from "./definition-store.ts";
 import type { Context } from "./index.ts";
+import { attemptsWith } from "./message-rows.ts";
 import { returnMessages, returnTasks } from "./returns.ts";
 
 type Selector = z.output<typeof AgentSelector>;
@@ -49,6 +50,27 @@ async function changeInboxes({ db, now, caller }: Context, which: Sql, change: S
   );
 }
 
+/**
+ * Ends leases that ran out while nobody else took the message: a delivery that answers even later would still be
+ * recorded as a success.
+ */
+async function endLapsed({ db, now }: Context, addresses: readonly string[]): Promise<void> {
+  await db.execute(
+    "quarantine.end_lapsed",
+    sql`
+      with lapsed as materialized (
+        select m.message_id from cams.messages m
+        where m.recipient_address = any (${addresses}::text[]) and m.lease_token is not null
+          and m.available_at <= ${now} and m.ends_at > ${now}
+        order by m.seq
+        for update
+      )
+      update cams.messages m set
+        attempts = ${attemptsWith(now, { outcome: sql`'LEASE_EXPIRED'` })}, lease_token = null, leased_at = null
+      where m.message_id = any (array(select message_id from lapsed))`,
+  );
+}
+
 async function isolate(bound: Context, which: Sql, reason: string): Promise<number> {
   await tell(bound, "reason", reason);
   const by = bound.caller.principal;
@@ -62,6 +84,7 @@ async function isolate(bound: Context, which: Sql, reason: string): Promise<numb
   const agentIds = chosen.map(({ agentId }) => agentId);
   if (chosen.length > 0) {
     await returnMessages(bound, addresses, why);
+    await endLapsed(bound, addresses);
     await returnTasks(bound, agentIds, why);
   }
   return chosen.length;
