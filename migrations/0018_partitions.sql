@@ -32,9 +32,10 @@ begin
       execute format('create table cams.%I partition of cams.%I for values from (%L) to (%L)',
         name, archive, first, first + step);
       made := made + 1;
-    exception when check_violation then
-      -- Rows of that time are in the default partition already: it goes on serving them.
-      raise warning 'rows of % are in %_default', first, archive;
+    exception when check_violation or invalid_object_definition then
+      -- Rows of that time are in the default partition already, which goes on serving them, or a partition of another
+      -- name has it: the next ones are made all the same.
+      raise warning '% is not made: %', name, sqlerrm;
     end;
   end loop;
   return made;

@@ -259,6 +259,7 @@ CREATE TRIGGER definition_versions_kept BEFORE DELETE OR UPDATE ON cams.definiti
 CREATE TRIGGER definition_versions_not_truncated BEFORE TRUNCATE ON cams.definition_versions FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 grant select on cams.definition_versions to cams_agent;
 grant select, insert, update, delete on cams.definition_versions to cams_operator;
+grant select (definition_id), select (document), select (version) on cams.definition_versions to cams_system;
 
 create table cams.definitions (
   definition_id text not null,
@@ -299,6 +300,7 @@ CREATE TRIGGER definitions_continue_revision BEFORE INSERT ON cams.definitions F
 CREATE TRIGGER definitions_not_truncated BEFORE TRUNCATE ON cams.definitions FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 grant select on cams.definitions to cams_agent;
 grant select, insert, update, delete on cams.definitions to cams_operator;
+grant select (current_version), select (definition_id) on cams.definitions to cams_system;
 
 create table cams.health_transitions (
   transition_id bigint not null generated always as identity,
@@ -982,9 +984,10 @@ begin
       execute format('create table cams.%I partition of cams.%I for values from (%L) to (%L)',
         name, archive, first, first + step);
       made := made + 1;
-    exception when check_violation then
-      -- Rows of that time are in the default partition already: it goes on serving them.
-      raise warning 'rows of % are in %_default', first, archive;
+    exception when check_violation or invalid_object_definition then
+      -- Rows of that time are in the default partition already, which goes on serving them, or a partition of another
+      -- name has it: the next ones are made all the same.
+      raise warning '% is not made: %', name, sqlerrm;
     end;
   end loop;
   return made;

@@ -9,7 +9,7 @@ locals {
   watched_lines = {
     sweep-frozen      = { severity = "ALERT", message = "sweep frozen: too many inboxes would go offline at once", advice = "No inbox is taken for offline. If they really are, call health-sweep with force; else look at what keeps reports from coming." }
     audit-tampered    = { severity = "ALERT", message = "the audit was tampered with", advice = "audit-verify found an entry that does not fit the one before it: brokenAt in the log line." }
-    default-partition = { severity = "ALERT", message = "messages are in the archive's default partition: none was made for their day", advice = "system-retention has not run for two weeks, or could not make partitions." }
+    default-partition = { severity = "ALERT", message = "finished rows are in the archive's default partition: none was made for their time", advice = "system-retention has not run for two weeks, or could not make partitions." }
     secret-unreadable = { severity = "ERROR", message = "a secret cannot be read", advice = "SECRETS_KEY lacks a key that a webhook's secret was encrypted with." }
     not-recorded      = { severity = "ERROR", message = "attempts not recorded: their messages will be sent again", advice = "messages-deliver could not write down what it sent." }
     dead-letters      = { severity = "WARNING", message = "messages dead-lettered", advice = "They used up their attempts: GET /v1/messages?status=DEAD_LETTERED says why, messages-redrive sends them again." }

@@ -70,7 +70,7 @@ test("a database from before there were roles becomes the migrator's, its rows s
   await migrateAsBefore(url);
   await run(
     url,
-    `select cams.make_partitions('message_archive', 2);
+    `select cams.make_message_partitions(2);
      create table cams.message_archive_20200101 partition of cams.message_archive
        for values from ('2020-01-01 00:00:00+00') to ('2020-01-02 00:00:00+00');
      insert into cams.agent_inboxes (ai_agent_address, inbox_destination_type, inbox_name, registration_timestamp,

@@ -5,8 +5,8 @@ import { secrets } from "../../shared/services/secrets.ts";
 
 /** Rows a statement deletes at most: its locks are short. */
 const SLICE = 1000;
-/** No new round after this; one is four statements of 55 s at most. The next day's run goes on. */
-const BUDGET_MS = 300_000;
+/** No new round after this; one is six statements of 55 s at most. The next day's run goes on. */
+const BUDGET_MS = 240_000;
 /** Rows of the default partition that are counted at most: one is too many. */
 const COUNTED = 10_000;
 
