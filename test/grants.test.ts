@@ -101,6 +101,8 @@ const GRANTED: Record<DatabaseRole, Record<string, string>> = {
     api_keys: "select",
     budget_notices: "insert, select",
     definition_costs: "insert, select, update",
+    definition_versions: "select (definition_id), select (document), select (version)",
+    definitions: "select (current_version), select (definition_id)",
     health_transitions: "delete, insert, select, update (transition_id)",
     idempotency_keys: "delete, select, update (kept_until)",
     message_archive: "insert, select",
@@ -256,7 +258,7 @@ test.each([
   ["cams_agent", "select from cams.subscriptions"],
   ["cams_operator", "update cams.subscriptions set event_type = '#'"],
   ["cams_operator", "truncate cams.definition_versions"],
-  ["cams_system", "select from cams.definitions"],
+  ["cams_system", "select from cams.definition_changes"],
   ["cams_system", "select from cams.migrations"],
   ["cams_migrator", "create table public.own ()"],
 ] as const)("%s is refused: %s", async (role, statement) => {
