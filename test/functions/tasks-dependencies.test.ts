@@ -168,7 +168,7 @@ describe("at its submission", () => {
   );
 
   test.each(["complete", "cancel"])(
-    "what it depends on is just being ended (%s): it waits for that, and for nothing submit it",
+    "what it depends on is just being ended (%s): it waits for that, and for nothing after it",
     async (verb) => {
       const { id, submit, claimable, workOff } = await agent();
       const first = await submit();

@@ -34,12 +34,12 @@ describe.each(["direct", "pooled"])("approvalRequiredFor, %s", (way) => {
   test("approved it is claimed, with who decided it and why; the audit has it", async () => {
     const { agentId, definitionId, taskId } = await undecided();
     const { status, body } = await act(taskId, "approve", { reason: "as agreed" });
-    const approval = { decision: "APPROVED", by: "anonymous", at: expect.any(String), reason: "as agreed" };
+    const approval = { decision: "APPROVED", by: "local", at: expect.any(String), reason: "as agreed" };
     expect([status, body.state, body.approval]).toEqual([200, "SUBMITTED", approval]);
     expect(await claim(agentId)).toMatchObject([{ taskId, approval }]);
     expect(await auditOf(taskId)).toMatchObject([
       {
-        ...{ action: "approved", resourceType: "task", resourceId: taskId, actor: "anonymous", reason: "as agreed" },
+        ...{ action: "approved", resourceType: "task", resourceId: taskId, actor: "local", reason: "as agreed" },
         after: { task_id: taskId, type: "pay", definition_id: definitionId },
       },
     ]);
@@ -50,7 +50,7 @@ describe.each(["direct", "pooled"])("approvalRequiredFor, %s", (way) => {
     const { body } = await act(taskId, "reject", { reason: "too much" });
     expect(body).toMatchObject({
       state: "REJECTED",
-      approval: { decision: "REJECTED", by: "anonymous", reason: "too much" },
+      approval: { decision: "REJECTED", by: "local", reason: "too much" },
       error: { code: "rejected", message: "too much" },
     });
     expect(await taskOf(taskId)).toEqual(body);
