@@ -6,6 +6,8 @@ create table cams.task_archive (
   seq bigint not null,
   pool text,
   agent_id text,
+  -- Of that agent: whose it is to read, also when the agent is gone, and another has its name.
+  ai_agent_address text,
   definition_id text,
   definition_version text,
   type text not null,
@@ -58,6 +60,7 @@ create table cams.task_archive (
 -- One task by its id, the lists (newest first), and the figures of a definition over a time.
 create index task_archive_id on cams.task_archive (task_id);
 create index task_archive_agent on cams.task_archive (agent_id, task_id) where agent_id is not null;
+create index task_archive_address on cams.task_archive (ai_agent_address, task_id) where ai_agent_address is not null;
 create index task_archive_definition on cams.task_archive (definition_id, task_id) where definition_id is not null;
 create index task_archive_submitted_by on cams.task_archive (submitted_by, task_id);
 create index task_archive_figures on cams.task_archive (definition_id, finished_at) where definition_id is not null;
@@ -128,12 +131,14 @@ declare
 begin
   -- Null is "not said": what was said stays when nothing is added.
   insert into cams.task_archive (
-    task_id, seq, pool, agent_id, definition_id, definition_version, type, name, payload, priority, cause_kind, cause_id,
-    depends_on, approval, approval_at, approval_by, approval_reason, timeout_seconds, max_attempts, submitted_at,
+    task_id, seq, pool, agent_id, ai_agent_address, definition_id, definition_version, type, name, payload, priority,
+    cause_kind, cause_id, depends_on, approval, approval_at, approval_by, approval_reason, timeout_seconds, max_attempts, submitted_at,
     submitted_by, traceparent, attempt, lease_token, started_at, progress, tokens, cost_usd, tool_calls, attempts, state,
     finished_at, result, error)
   values (
-    t.task_id, t.seq, t.pool, t.agent_id, t.definition_id, t.definition_version, t.type, t.name, t.payload, t.priority,
+    t.task_id, t.seq, t.pool, t.agent_id,
+    (select a.ai_agent_address from cams.agents a where a.agent_id = t.agent_id), t.definition_id, t.definition_version,
+    t.type, t.name, t.payload, t.priority,
     t.cause_kind, t.cause_id, t.depends_on, t.approval, t.approval_at, t.approval_by, t.approval_reason,
     t.timeout_seconds, t.max_attempts, t.submitted_at, t.submitted_by, t.traceparent, t.attempt, t.lease_token,
     coalesce(t.leased_at, (t.attempts -> -1 ->> 'at')::timestamptz), t.progress,
@@ -199,13 +204,14 @@ create trigger tasks_settle_dependants after delete on cams.tasks
 for each row execute function cams.settle_dependants();
 
 -- What tasks of a definition came to between two times, by the version that did them; without a version what ended before
--- anybody claimed it. `succeeded` is of those that were tried to their end.
+-- anybody claimed it. `succeeded` is of those that were tried to their end. With no search path of its own, so that it becomes
+-- part of the statement that asks: for one definition only that one's tasks are read.
 create function cams.agent_metrics_between(since timestamptz, until timestamptz)
 returns table (
   definition_id text, definition_version text, tasks bigint, completed bigint, failed bigint, timed_out bigint,
   cancelled bigint, rejected bigint, success_rate float8, mean_seconds float8, p95_seconds float8, tokens numeric,
   cost_usd numeric, tool_calls bigint, ratings bigint, mean_rating float8, last_run_at timestamptz)
-language sql stable set search_path = pg_catalog, pg_temp
+language sql stable
 as $$
   select a.definition_id, a.definition_version, count(*),
     count(*) filter (where a.state = 'COMPLETED'), count(*) filter (where a.state = 'FAILED'),

@@ -505,6 +505,7 @@ create table cams.task_archive (
   seq bigint not null,
   pool text,
   agent_id text,
+  ai_agent_address text,
   definition_id text,
   definition_version text,
   type text not null,
@@ -551,6 +552,7 @@ CASE state
     ELSE (state = 'CANCELLED'::text)
 END)
 ) partition by range (finished_at);
+CREATE INDEX task_archive_address ON cams.task_archive USING btree (ai_agent_address, task_id) WHERE (ai_agent_address IS NOT NULL);
 CREATE INDEX task_archive_agent ON cams.task_archive USING btree (agent_id, task_id) WHERE (agent_id IS NOT NULL);
 CREATE INDEX task_archive_definition ON cams.task_archive USING btree (definition_id, task_id) WHERE (definition_id IS NOT NULL);
 CREATE INDEX task_archive_figures ON cams.task_archive USING btree (definition_id, finished_at) WHERE (definition_id IS NOT NULL);
@@ -740,7 +742,6 @@ CREATE OR REPLACE FUNCTION cams.agent_metrics_between(since timestamp with time 
  RETURNS TABLE(definition_id text, definition_version text, tasks bigint, completed bigint, failed bigint, timed_out bigint, cancelled bigint, rejected bigint, success_rate double precision, mean_seconds double precision, p95_seconds double precision, tokens numeric, cost_usd numeric, tool_calls bigint, ratings bigint, mean_rating double precision, last_run_at timestamp with time zone)
  LANGUAGE sql
  STABLE
- SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select a.definition_id, a.definition_version, count(*),
     count(*) filter (where a.state = 'COMPLETED'), count(*) filter (where a.state = 'FAILED'),
@@ -793,12 +794,14 @@ declare
 begin
   -- Null is "not said": what was said stays when nothing is added.
   insert into cams.task_archive (
-    task_id, seq, pool, agent_id, definition_id, definition_version, type, name, payload, priority, cause_kind, cause_id,
-    depends_on, approval, approval_at, approval_by, approval_reason, timeout_seconds, max_attempts, submitted_at,
+    task_id, seq, pool, agent_id, ai_agent_address, definition_id, definition_version, type, name, payload, priority,
+    cause_kind, cause_id, depends_on, approval, approval_at, approval_by, approval_reason, timeout_seconds, max_attempts, submitted_at,
     submitted_by, traceparent, attempt, lease_token, started_at, progress, tokens, cost_usd, tool_calls, attempts, state,
     finished_at, result, error)
   values (
-    t.task_id, t.seq, t.pool, t.agent_id, t.definition_id, t.definition_version, t.type, t.name, t.payload, t.priority,
+    t.task_id, t.seq, t.pool, t.agent_id,
+    (select a.ai_agent_address from cams.agents a where a.agent_id = t.agent_id), t.definition_id, t.definition_version,
+    t.type, t.name, t.payload, t.priority,
     t.cause_kind, t.cause_id, t.depends_on, t.approval, t.approval_at, t.approval_by, t.approval_reason,
     t.timeout_seconds, t.max_attempts, t.submitted_at, t.submitted_by, t.traceparent, t.attempt, t.lease_token,
     coalesce(t.leased_at, (t.attempts -> -1 ->> 'at')::timestamptz), t.progress,

@@ -8,7 +8,7 @@ export const inboxesDelete = defineEndpoint({
   summary: "Delete an inbox",
   description:
     "What is still queued ends as dead letters with the reason `inbox_deleted`; history stays readable. While an agent is " +
-    "reached by it, it stays.",
+    "reached by it, it stays; while it is quarantined, only its team's operators delete it.",
   role: "agent",
   params: InboxPath,
   status: 204,

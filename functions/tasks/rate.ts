@@ -6,7 +6,7 @@ export const tasksRate = defineEndpoint({
   method: "POST",
   path: "/v1/tasks/{taskId}/feedback",
   summary: "Rate what a finished task came to",
-  description: "The last word counts. Not by who worked on it.",
+  description: "The last word counts. Not by who worked on it, unless it submitted it too.",
   role: "agent",
   params: TaskPath,
   body: TaskFeedback,

@@ -25,6 +25,7 @@ export const tasksSubmitPooled = defineEndpoint({
     "definition_disabled",
     "task_not_found",
     "dependency_failed",
+    "queue_full",
   ],
   runtime: { maxInstances: 2, poolSize: 2 },
   handler: async ({ params, body, repo, traceparent, services }) => {

@@ -10,6 +10,9 @@ import { endPool } from "./task-ends.ts";
 const Named = z.object({ id: z.string() });
 const Counted = z.object({ agents: z.int() });
 
+/** A pool has no bound, and 100,000 tasks take 10 s to end with it: a retirement gets what a scheduled function gets. */
+const MANY = { statementTimeoutSeconds: 55 };
+
 async function makeCurrent(context: Context, id: string, version: string | undefined): Promise<void> {
   const { db, now, caller } = context;
   await db.execute(
@@ -112,7 +115,7 @@ export function definitionDecisions(context: Context) {
      * @throws Problem definition_not_found, definition_in_use, revision_mismatch; forbidden
      */
     retire(id: string, reason: string | undefined, revisions: Revisions): Promise<void> {
-      return deciding(context, id, { revisions, reason }, async (_, bound, { retired }) => {
+      return deciding(context, id, { revisions, reason, ...MANY }, async (_, bound, { retired }) => {
         // Also against who just submits a task to its pool, or binds an agent to it: each holds the row's key.
         await bound.db.execute(
           "definitions.hold",

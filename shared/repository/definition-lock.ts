@@ -27,6 +27,8 @@ interface Deciding {
   reason: string | undefined;
   /** Of which version the members are locked too: of a team that may become current. */
   membersOf?: Sql | undefined;
+  /** How long a statement may take, where it may take long. */
+  statementTimeoutSeconds?: number;
 }
 
 /**
@@ -38,7 +40,7 @@ interface Deciding {
 export function deciding<T>(
   { transaction }: Context,
   id: string,
-  { revisions, reason, membersOf }: Deciding,
+  { revisions, reason, membersOf, ...options }: Deciding,
   work: (repo: Repository, context: Context, definition: Locked, members: Locked[]) => Promise<T>,
 ): Promise<T> {
   return transaction(async (repo, context) => {
@@ -65,7 +67,7 @@ export function deciding<T>(
     await tell(context, "reason", reason);
     const members = locked.filter((one) => one.id !== id);
     return work(repo, context, definition, members);
-  });
+  }, options);
 }
 
 /** @throws Problem version_not_found */

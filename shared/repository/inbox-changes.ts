@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { and, list, type Sql, sql } from "../db/sql.ts";
 import { forbidden, Problem } from "../errors.ts";
-import { isUnbound } from "../rules/access.ts";
+import { decidesOver, isUnbound, teamOf } from "../rules/access.ts";
 import { topicsOf } from "../rules/topics.ts";
 import { Inbox, type InboxUpdate } from "../schemas/inbox.ts";
 import { isOwnInbox, notYours, seesInside } from "./authority.ts";
@@ -26,6 +26,11 @@ export function inboxChanges({ db, now, hints, caller, transaction }: Context) {
       revisions && sql`i.revision = any(${revisions}::int[])`,
       isOwnInbox(caller, address),
     ]);
+
+  /** Whoever is quarantined does not end that by a new beginning: then it is who may quarantine that deletes. */
+  const mayEnd = isUnbound(caller)
+    ? undefined
+    : sql`(i.quarantined_at is null or coalesce(i.owner_team = ${teamOf(caller)}, false))`;
 
   function refusal(found: z.output<typeof Inbox>): Problem {
     if (!seesInside(caller, found)) return notYours(caller, found.aiAgentAddress);
@@ -117,7 +122,7 @@ export function inboxChanges({ db, now, hints, caller, transaction }: Context) {
 
     /**
      * Ends what is still queued as dead letters; the history stays.
-     * @throws Problem inbox_not_found, inbox_in_use, revision_mismatch
+     * @throws Problem inbox_not_found, inbox_in_use, revision_mismatch; forbidden while it is quarantined
      */
     async delete(address: string, revisions?: readonly number[]): Promise<void> {
       await transaction(async (repo, { db }) => {
@@ -133,9 +138,14 @@ export function inboxChanges({ db, now, hints, caller, transaction }: Context) {
           "inboxes.delete",
           sql`
             delete from cams.agent_inboxes i
-            where ${which(address, revisions)}`,
+            where ${and([which(address, revisions), mayEnd])}`,
         );
-        if (deleted === 0) throw refusal(await repo.inboxes.get(address));
+        if (deleted === 0) {
+          const found = await repo.inboxes.get(address);
+          if (found.quarantined && seesInside(caller, found) && !decidesOver(caller, found.ownerTeam))
+            throw forbidden(`${address} is quarantined: only its team's operators delete it.`);
+          throw refusal(found);
+        }
         await repo.messages.deadLetterAll(address, "inbox_deleted");
       }, MANY);
     },

@@ -20,7 +20,7 @@ async function addressOf({ db }: Context, agentId: string): Promise<string | und
 export function taskDecisions(context: Context) {
   const { now, caller, transaction } = context;
   const by = caller.principal;
-  const visible = taskIsVisible(caller);
+  const visible = taskIsVisible(caller, false);
   const team = teamOf(caller);
   const decides = isUnbound(caller) ? undefined : team === undefined ? sql`false` : isOfTeam(team);
 
@@ -110,7 +110,7 @@ export function taskDecisions(context: Context) {
 
     /**
      * Says how good what a task came to was; the last word counts.
-     * @throws Problem task_not_found, task_not_finished; forbidden to who worked on it
+     * @throws Problem task_not_found, task_not_finished; forbidden to who worked on it and did not submit it
      */
     rate(taskId: string, { rating, comment }: z.output<typeof TaskFeedback>) {
       return transaction(async (repo, bound) => {

@@ -10,7 +10,7 @@ const Cursor = z.tuple([z.guid()]);
 
 /** What is read of tasks, live and finished ones in one snapshot: only what the caller may see. */
 export function taskReads({ db, now, caller }: Context) {
-  const visible = taskIsVisible(caller);
+  const [live, archived] = [taskIsVisible(caller, false), taskIsVisible(caller, true)];
   return {
     /** @throws Problem task_not_found */
     async get(taskId: string) {
@@ -18,10 +18,10 @@ export function taskReads({ db, now, caller }: Context) {
         "tasks.get",
         Task,
         sql`
-          select ${liveTask(now)} from cams.tasks t where ${and([sql`t.task_id = ${taskId}`, visible])}
+          select ${liveTask(now)} from cams.tasks t where ${and([sql`t.task_id = ${taskId}`, live])}
           union all
           select ${archivedTask} from cams.task_archive t
-          where ${and([sql`t.task_id = ${taskId} and t.finished_at >= cams.uuid7_time(${taskId}::uuid)`, visible])}`,
+          where ${and([sql`t.task_id = ${taskId} and t.finished_at >= cams.uuid7_time(${taskId}::uuid)`, archived])}`,
         () => taskNotFound(taskId),
       );
     },
@@ -39,7 +39,6 @@ export function taskReads({ db, now, caller }: Context) {
           filter.after !== undefined && sql`t.submitted_at >= ${filter.after}::timestamptz`,
           filter.before !== undefined && sql`t.submitted_at < ${filter.before}::timestamptz`,
           cursor && sql`t.task_id < ${cursor[0]}::uuid`,
-          visible,
           ...more,
         ]);
       const newest = sql`order by t.task_id desc limit ${filter.pageSize + 1}`;
@@ -48,9 +47,9 @@ export function taskReads({ db, now, caller }: Context) {
         "tasks.list",
         Task,
         sql`
-          (select ${liveTask(now)} from cams.tasks t where ${rowsOf(liveState(now))} ${newest})
+          (select ${liveTask(now)} from cams.tasks t where ${rowsOf(liveState(now), live)} ${newest})
           union all
-          (select ${archivedTask} from cams.task_archive t where ${rowsOf(sql`t.state`, since)} ${newest})
+          (select ${archivedTask} from cams.task_archive t where ${rowsOf(sql`t.state`, archived, since)} ${newest})
           order by "taskId" desc
           limit ${filter.pageSize + 1}`,
       );

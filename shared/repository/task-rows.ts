@@ -105,13 +105,18 @@ export const archivedTask = sql`
   case when t.rating is not null then jsonb_strip_nulls(jsonb_build_object(
     'rating', t.rating, 'comment', t.rating_comment, 'at', cams.iso(t.rated_at), 'by', t.rated_by)) end as feedback`;
 
-/** A task's caller sees what it submitted, what is its agents', and as an operator what its team's definitions are for. */
-export function taskIsVisible(caller: Caller): Sql | undefined {
+/**
+ * Condition on a live or an archived task `t`: its caller submitted it, or acts for its agent (for what was its agent
+ * when it ended), or is an operator of the team whose definition it is for.
+ */
+export function taskIsVisible(caller: Caller, archived: boolean): Sql | undefined {
   if (isUnbound(caller)) return undefined;
   const team = teamOf(caller);
   return or([
     sql`t.submitted_by = ${caller.principal}`,
-    sql`t.agent_id in (select a.agent_id from cams.agents a where ${actsFor(caller, sql`a.ai_agent_address`)})`,
+    archived
+      ? actsFor(caller, sql`t.ai_agent_address`)
+      : sql`t.agent_id in (select a.agent_id from cams.agents a where ${actsFor(caller, sql`a.ai_agent_address`)})`,
     team !== undefined && isOfTeam(team),
   ]);
 }

@@ -23,9 +23,11 @@ const Made = z.object({
 });
 type Made = z.output<typeof Made>;
 
-const Live = z.object({ taskId: z.string() });
+const Live = z.object({ taskId: z.string(), dependants: z.int() });
 const Ended = z.object({ taskId: z.string(), state: z.string() });
 
+/** Tasks that may wait for one: they go on, or fail, in the statement that ends it, and 10,000 take it 2 s. */
+const MOST_DEPENDANTS = 1000;
 /** How long after a full queue another try is worth it. */
 const RETRY_SECONDS = 5;
 
@@ -107,15 +109,20 @@ export function submitting(context: Context) {
   /**
    * Of what a task depends on, what has not ended. It is held until the commit: its end waits for this submission, and
    * finds the new task then.
-   * @throws Problem task_not_found, dependency_failed
+   * @throws Problem task_not_found, dependency_failed, queue_full
    */
   async function unfinished({ db }: Context, ids: readonly string[]): Promise<string[]> {
     const live = await db.many(
       "tasks.hold_dependencies",
       Live,
       sql`
-        select t.task_id as "taskId" from cams.tasks t
-        where ${and([sql`t.task_id = any (${ids}::uuid[])`, taskIsVisible(caller)])}
+        select t.task_id as "taskId", (
+          select count(*) from (
+            select from cams.task_dependencies d where d.depends_on = t.task_id limit ${MOST_DEPENDANTS}
+          ) counted
+        ) as dependants
+        from cams.tasks t
+        where ${and([sql`t.task_id = any (${ids}::uuid[])`, taskIsVisible(caller, false)])}
         order by t.seq
         for key share`,
     );
@@ -126,13 +133,18 @@ export function submitting(context: Context) {
       Ended,
       sql`
         select t.task_id as "taskId", t.state from cams.task_archive t
-        where ${and([sql`t.task_id = any (${left}::uuid[])`, taskIsVisible(caller)])}`,
+        where ${and([sql`t.task_id = any (${left}::uuid[])`, taskIsVisible(caller, true)])}`,
     );
     for (const id of left) {
       const state = ended.find(({ taskId }) => taskId === id)?.state;
       if (state === undefined) throw taskNotFound(id);
       if (state !== "COMPLETED") throw new Problem("dependency_failed", `The task ${id} is ${state}.`);
     }
+    const busy = live.find(({ dependants }) => dependants >= MOST_DEPENDANTS);
+    if (busy)
+      throw new Problem("queue_full", `${MOST_DEPENDANTS} tasks wait for ${busy.taskId}: as many as may.`, {
+        retryAfterSeconds: RETRY_SECONDS,
+      });
     return live.map(({ taskId }) => taskId);
   }
 
@@ -153,10 +165,19 @@ export function submitting(context: Context) {
   /** In one statement, unless it depends on others: their ends must be looked at first. */
   function submitted<T>(
     given: Given,
+    agentId: string | undefined,
     work: (bound: Context, dependencies: readonly string[]) => Promise<T>,
   ): Promise<T> {
     if (given.dependsOn.length === 0) return work(context, []);
-    return context.transaction(async (_, bound) => work(bound, await unfinished(bound, given.dependsOn)));
+    return context.transaction(async (_, bound) => {
+      // Before what it depends on, as the agent's deletion locks them: the new row refers to it, and would deadlock.
+      if (agentId !== undefined)
+        await bound.db.execute(
+          "tasks.hold_agent",
+          sql`select from cams.agents a where a.agent_id = ${agentId} for key share`,
+        );
+      return work(bound, await unfinished(bound, given.dependsOn));
+    });
   }
 
   return {
@@ -165,7 +186,7 @@ export function submitting(context: Context) {
      * @throws Problem agent_not_found, agent_not_running, inbox_inactive, queue_full, task_not_found, dependency_failed
      */
     submit(agentId: string, given: Given, traceparent: string | undefined) {
-      return submitted(given, (bound, dependencies) =>
+      return submitted(given, agentId, (bound, dependencies) =>
         make(
           bound,
           "tasks.submit",
@@ -187,10 +208,10 @@ export function submitting(context: Context) {
     /**
      * Submits a task into a definition's pool: any running agent of it may claim it.
      * @throws Problem definition_not_found, definition_kind_mismatch, definition_retired, version_not_found,
-     * definition_disabled, task_not_found, dependency_failed
+     * definition_disabled, task_not_found, dependency_failed, queue_full
      */
     submitPooled(definitionId: string, given: Given, traceparent: string | undefined) {
-      return submitted(given, (bound, dependencies) =>
+      return submitted(given, undefined, (bound, dependencies) =>
         make(
           bound,
           "tasks.submit_pooled",

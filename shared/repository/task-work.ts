@@ -36,11 +36,14 @@ export function working(context: Context) {
 
   /** CTE `held`: the task, locked, while its lease lasts and the token is its own. */
   const held = (taskId: string, leaseToken: string): Sql => sql`
-    held as materialized (
+    locked as materialized (
       select t.*, a.state = 'DRAINING' as draining, a.ai_agent_address as address
       from cams.tasks t join cams.agents a on a.agent_id = t.agent_id
       where ${and([sql`t.task_id = ${taskId} and t.lease_token = ${leaseToken} and t.lease_until > ${now}`, own])}
       for update of t
+    ), held as materialized (
+      -- Again after the wait for the lock: a quarantine that came meanwhile passes over a lease that has lapsed.
+      select * from locked where lease_until > clock_timestamp()
     )`;
 
   /** Why the token proves nothing, as far as the caller may know. */
