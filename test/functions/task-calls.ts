@@ -70,7 +70,7 @@ export function tasksFor(service: Service) {
            where recipient_address = $1 and sender_address = 'cams' and message_type = 'task.submitted' order by seq`,
           [address],
         )
-      ).map(({ payload, due, priority }) => ({ ...payload, due, priority })),
+      ).map(({ payload, due, priority }) => ({ ...payload, due, priority }) as Fields),
   };
   return { ...calls, ...own };
 }
