@@ -233,14 +233,16 @@ grant execute on function cams.month_of(timestamptz), cams.month_cost(text, time
   cams.spend(text, numeric, timestamptz),
   cams.archive_task(cams.tasks, text, text, timestamptz, jsonb, json, jsonb) to cams_agent, cams_operator, cams_system;
 grant execute on function cams.agent_metrics_between(timestamptz, timestamptz) to cams_agent;
--- The sweep looks what the current version says of the budget.
-grant select on cams.definitions, cams.definition_versions to cams_system;
 -- Who ends a task need not be an agent.
 grant execute on function cams.uuid7_time(uuid) to cams_operator, cams_system;
+-- What a month's budget is, the sweep asks for all that were spent of.
+grant select (definition_id, current_version) on cams.definitions to cams_system;
+grant select (definition_id, version, document) on cams.definition_versions to cams_system;
 
 -- Down Migration
 
-revoke select on cams.definitions, cams.definition_versions from cams_system;
+revoke select (definition_id, version, document) on cams.definition_versions from cams_system;
+revoke select (definition_id, current_version) on cams.definitions from cams_system;
 revoke execute on function cams.uuid7_time(uuid) from cams_operator, cams_system;
 drop view cams.agent_metrics;
 drop function cams.agent_metrics_between(timestamptz, timestamptz);

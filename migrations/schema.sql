@@ -259,7 +259,7 @@ CREATE TRIGGER definition_versions_kept BEFORE DELETE OR UPDATE ON cams.definiti
 CREATE TRIGGER definition_versions_not_truncated BEFORE TRUNCATE ON cams.definition_versions FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 grant select on cams.definition_versions to cams_agent;
 grant select, insert, update, delete on cams.definition_versions to cams_operator;
-grant select on cams.definition_versions to cams_system;
+grant select (definition_id), select (document), select (version) on cams.definition_versions to cams_system;
 
 create table cams.definitions (
   definition_id text not null,
@@ -300,7 +300,7 @@ CREATE TRIGGER definitions_continue_revision BEFORE INSERT ON cams.definitions F
 CREATE TRIGGER definitions_not_truncated BEFORE TRUNCATE ON cams.definitions FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 grant select on cams.definitions to cams_agent;
 grant select, insert, update, delete on cams.definitions to cams_operator;
-grant select on cams.definitions to cams_system;
+grant select (current_version), select (definition_id) on cams.definitions to cams_system;
 
 create table cams.health_transitions (
   transition_id bigint not null generated always as identity,

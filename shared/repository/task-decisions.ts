@@ -3,7 +3,6 @@ import { and, sql } from "../db/sql.ts";
 import { forbidden, Problem } from "../errors.ts";
 import { isUnbound, speaksFor, teamOf } from "../rules/access.ts";
 import { isFinished } from "../rules/task-states.ts";
-import { topicsOf } from "../rules/topics.ts";
 import type { TaskFeedback } from "../schemas/task.ts";
 import { agents } from "./agents.ts";
 import type { Context, Repository } from "./index.ts";
@@ -83,10 +82,7 @@ export function taskDecisions(context: Context) {
         const task = await repo.tasks.get(taskId);
         const pool = task.pooled ? task.definitionId : undefined;
         const address = pool === undefined && task.agentId ? await addressOf(bound, task.agentId) : undefined;
-        bound.db.afterCommit(() => {
-          announceQueues(bound.hints, [{ pool, agentId: task.agentId }]);
-          if (address !== undefined) for (const topic of topicsOf(address)) bound.hints.publish(topic);
-        });
+        bound.db.afterCommit(() => announceQueues(bound.hints, [{ pool, agentId: task.agentId, address }]));
         return task;
       });
     },

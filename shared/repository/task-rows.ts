@@ -1,7 +1,7 @@
 import type { Hints } from "../db/hints.ts";
 import { or, type Sql, sql } from "../db/sql.ts";
 import { type Caller, isUnbound, teamOf } from "../rules/access.ts";
-import { agentTasksTopic, poolTopic } from "../rules/topics.ts";
+import { agentTasksTopic, poolTopic, topicsOf } from "../rules/topics.ts";
 import { actsFor } from "./authority.ts";
 
 /** What a live and an archived row (`t`) have in common, as the API shows it. */
@@ -33,9 +33,9 @@ export const lapsedOutcome = sql`case when t.lease_until >= t.deadline_at then '
 
 /** Why a task failed that time alone has ended. */
 export const lapsedError = sql`
-  case when t.lease_until >= t.deadline_at
+  (case when t.lease_until >= t.deadline_at
     then jsonb_build_object('code', 'timed_out', 'message', 'the attempt took longer than it may')
-    else jsonb_build_object('code', 'attempts_exhausted', 'message', 'the lease of the last attempt ran out') end`;
+    else jsonb_build_object('code', 'attempts_exhausted', 'message', 'the lease of the last attempt ran out') end)`;
 
 /** How an attempt that leaves its task live has ended. */
 interface Ending {
@@ -78,7 +78,8 @@ export const liveTask = (now: Sql): Sql => sql`
   ${common}, ${liveState(now)} as state,
   case when t.pool is null or t.lease_until > ${now} or t.ends_at <= ${now} then t.agent_id end as "agentId",
   t.definition_version as "definitionVersion", case when t.waiting_for > 0 then t.waiting_for end as "waitingFor",
-  cams.task_receipts(t, case when t.lease_until > ${now} then 'WORKING' else ${lapsedOutcome} end, null, ${now}) as attempts,
+  cams.task_receipts(t, case when t.lease_until > ${now} then 'WORKING' else ${lapsedOutcome} end,
+    case when t.ends_at <= ${now} then ${lapsedError} ->> 'message' end, ${now}) as attempts,
   ${usage(
     added(sql`t.tokens`, sql`t.attempt_tokens`),
     added(sql`t.cost_usd`, sql`t.attempt_cost_usd`),
@@ -123,13 +124,16 @@ export const isOfTeam = (team: string): Sql =>
 export interface Queue {
   pool?: string | undefined;
   agentId?: string | undefined;
+  /** Of that agent's inbox, where the task was announced. */
+  address?: string | undefined;
 }
 
-/** Tells whoever waits for tasks of these queues. */
+/** Tells whoever waits for tasks of these queues, or for messages where they are announced. */
 export function announceQueues(hints: Hints, queues: readonly Queue[]): void {
-  const topics = queues.flatMap(({ pool, agentId }) => {
+  const topics = queues.flatMap(({ pool, agentId, address }) => {
     if (pool !== undefined) return poolTopic(pool);
-    return agentId === undefined ? [] : agentTasksTopic(agentId);
+    const inbox = address === undefined ? [] : topicsOf(address);
+    return agentId === undefined ? [] : [agentTasksTopic(agentId), ...inbox];
   });
   for (const topic of new Set(topics)) hints.publish(topic);
 }

@@ -3,7 +3,6 @@ import { and, type Sql, sql } from "../db/sql.ts";
 import { agentNotFound, definitionNotFound, Problem, taskNotFound, versionNotFound } from "../errors.ts";
 import { ACCEPTING_STATES } from "../rules/agent-states.ts";
 import { priorityRank, SECONDS_PER_STEP } from "../rules/priority.ts";
-import { topicsOf } from "../rules/topics.ts";
 import type { TaskToSubmit } from "../schemas/task.ts";
 import type { Context } from "./index.ts";
 import { announceQueues, taskIsVisible } from "./task-rows.ts";
@@ -147,11 +146,7 @@ export function submitting(context: Context) {
   ) {
     const made = await db.one(operation, Made, statement, missing);
     if (made.taskId === undefined) throw refusal(made);
-    if (!made.needsApproval)
-      db.afterCommit(() => {
-        announceQueues(hints, [queue]);
-        if (made.address !== undefined) for (const topic of topicsOf(made.address)) hints.publish(topic);
-      });
+    if (!made.needsApproval) db.afterCommit(() => announceQueues(hints, [{ ...queue, address: made.address }]));
     return { taskId: made.taskId, state: made.needsApproval ? ("APPROVAL_REQUIRED" as const) : ("SUBMITTED" as const) };
   }
 

@@ -11,7 +11,7 @@ import { actsFor } from "./authority.ts";
 import { budgets } from "./budgets.ts";
 import type { Context } from "./index.ts";
 import { taskReads } from "./task-reads.ts";
-import { attemptCost, attemptTokens, attemptToolCalls, lettingGo } from "./task-rows.ts";
+import { announceQueues, attemptCost, attemptTokens, attemptToolCalls, lettingGo } from "./task-rows.ts";
 
 const Reported = z.object({ taskId: z.string(), leaseExpiresAt: Timestamp, deadlineAt: Timestamp });
 const Ended = z.object({
@@ -20,23 +20,24 @@ const Ended = z.object({
   definitionId: z.string().optional(),
   draining: z.boolean(),
 });
-const Failed = z.object({ ...Ended.shape, pool: z.string().optional(), availableAt: Timestamp.optional() });
+const Queue = z.object({ pool: z.string().optional(), agentId: z.string().optional(), address: z.string().optional() });
+const Completed = z.object({ ...Ended.shape, freed: z.array(Queue) });
+const Failed = z.object({ ...Ended.shape, ...Queue.shape, agentId: z.string(), availableAt: Timestamp.optional() });
 const Done = z.object({ taskId: z.string() });
-const Returned = z.object({ pool: z.string().optional(), agentId: z.string().optional() });
 
 type Usage = z.output<typeof TaskReport>["usage"];
 const json = (value: object | undefined) => (value === undefined ? undefined : JSON.stringify(value));
 
 /** What somebody does with a task in its hand: proven by the lease token, on behalf of the agent that claimed it. */
 export function working(context: Context) {
-  const { db, now, caller } = context;
+  const { db, now, hints, caller } = context;
   const used = (usage: Usage): Sql => sql`${json(usage)}::jsonb`;
   const own = isUnbound(caller) ? undefined : actsFor(caller, sql`a.ai_agent_address`);
 
   /** CTE `held`: the task, locked, while its lease lasts and the token is its own. */
   const held = (taskId: string, leaseToken: string): Sql => sql`
     held as materialized (
-      select t.*, a.state = 'DRAINING' as draining
+      select t.*, a.state = 'DRAINING' as draining, a.ai_agent_address as address
       from cams.tasks t join cams.agents a on a.agent_id = t.agent_id
       where ${and([sql`t.task_id = ${taskId} and t.lease_token = ${leaseToken} and t.lease_until > ${now}`, own])}
       for update of t
@@ -104,18 +105,27 @@ export function working(context: Context) {
     async complete(taskId: string, { leaseToken, result, usage }: z.output<typeof TaskCompletion>) {
       const ended = await db.maybe(
         "tasks.complete",
-        Ended,
+        Completed,
         sql`
           with ${held(taskId, leaseToken)}, gone as (
             delete from cams.tasks t using held where t.task_id = held.task_id returning t.*
+          ), freed as (
+            -- As it was before: what waits for this one alone may be claimed now.
+            select jsonb_strip_nulls(jsonb_build_object(
+              'pool', t.pool, 'agentId', t.agent_id, 'address', a.ai_agent_address)) as queue
+            from cams.task_dependencies d join cams.tasks t using (task_id) left join cams.agents a using (agent_id)
+            where d.depends_on = ${taskId} and t.waiting_for = 1 and t.approval is distinct from 'REQUIRED'
           )
           select cams.archive_task(gone, 'COMPLETED', 'COMPLETED', ${now}, ${used(usage)}, ${json(result)}::json, null)
               as "taskId",
-            gone.agent_id as "agentId", gone.definition_id as "definitionId", held.draining
+            gone.agent_id as "agentId", gone.definition_id as "definitionId", held.draining,
+            coalesce((select jsonb_agg(queue) from freed), '[]') as freed
           from gone join held using (task_id)`,
       );
-      if (ended) await follow(ended, usage);
-      else if (!(await isCompletedBy(taskId, leaseToken))) throw await refusal(taskId);
+      if (ended) {
+        db.afterCommit(() => announceQueues(hints, ended.freed));
+        await follow(ended, usage);
+      } else if (!(await isCompletedBy(taskId, leaseToken))) throw await refusal(taskId);
       return { taskId, state: "COMPLETED" as const };
     },
 
@@ -144,14 +154,15 @@ export function working(context: Context) {
             returning t.available_at
           )
           select held.task_id as "taskId", held.agent_id as "agentId", held.definition_id as "definitionId",
-            held.draining, held.pool, (select available_at from t) as "availableAt",
+            held.draining, held.pool, held.address, (select available_at from t) as "availableAt",
             case when exists (select from ended) then null else cams.spend(held.definition_id,
               (${used(usage)} ->> 'costUsd')::numeric - coalesce(held.attempt_cost_usd, 0), ${now}) end
           from held`,
       );
       if (!failed) throw await refusal(taskId);
-      await follow(failed, usage);
       const { availableAt } = failed;
+      if (availableAt !== undefined) db.afterCommit(() => announceQueues(hints, [failed]));
+      await follow(failed, usage);
       return availableAt === undefined
         ? { taskId, state: "FAILED" as const }
         : { taskId, state: "SUBMITTED" as const, availableAt };
@@ -159,9 +170,9 @@ export function working(context: Context) {
 
     /** Gives tasks back at once, as if they had not been claimed: the one who asked is gone. */
     async giveBack(tasks: readonly { taskId: string; leaseToken: string }[]): Promise<void> {
-      await db.many(
+      const returned = await db.many(
         "tasks.give_back",
-        Returned,
+        Queue,
         sql`
           with given as materialized (
             select * from unnest(
@@ -176,6 +187,7 @@ export function working(context: Context) {
           where t.task_id = any (array(select task_id from held))
           returning t.pool, t.agent_id as "agentId"`,
       );
+      db.afterCommit(() => announceQueues(hints, returned));
     },
   };
 

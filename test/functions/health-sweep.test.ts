@@ -92,7 +92,10 @@ describe("leases of an inbox that goes offline", () => {
     expect(await calls.messageOf(second.messageId)).toMatchObject({
       status: "QUEUED",
       attempt: 1,
-      attempts: [{ number: 1, outcome: "FAILED", detail: "once" }],
+      attempts: [
+        { number: 1, outcome: "FAILED", detail: "once" },
+        { number: 2, outcome: "INTERRUPTED", detail: "missed 4 reports" },
+      ],
     });
     expect(await calls.messageOf(queued.messageId)).toMatchObject({ status: "QUEUED", attempt: 0 });
     expect(await calls.messageOf(other.messageId)).toMatchObject({ status: "LEASED", attempt: 1 });
@@ -108,7 +111,11 @@ describe("leases of an inbox that goes offline", () => {
     const { messageId } = await calls.leased({ recipientAddress: address });
     await calls.silence(300);
     await calls.sweep();
-    expect(await calls.messageOf(messageId)).toMatchObject({ status: "QUEUED", attempt: 0, attempts: [] });
+    expect(await calls.messageOf(messageId)).toMatchObject({
+      status: "QUEUED",
+      attempt: 0,
+      attempts: [{ number: 1, outcome: "INTERRUPTED" }],
+    });
     const [again] = await calls.pull(address);
     expect((await calls.ack(address, again.leaseToken)).body.acknowledged).toEqual([messageId]);
   });

@@ -70,5 +70,8 @@ export const nothing = {
   deadLettered: 0,
   locksReleased: 0,
   tasksReturned: 0,
+  tasksTimedOut: 0,
+  tasksFailed: 0,
+  agentsDrained: 0,
   frozen: false,
 };

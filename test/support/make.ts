@@ -83,6 +83,23 @@ export function makerFor(service: Service) {
       return created(`/v1/agents/${id}/start`, {}, 200);
     },
 
+    /** Submits a task, to a new running agent unless told otherwise; answers the agent's id with it. */
+    async task({ agentId, ...fields }: Fields = {}) {
+      const to = agentId ?? (await make.running({ ownerTeam: "sales" })).id;
+      return { agentId: to, ...(await created(`/v1/agents/${to}/tasks`, { type: "report", ...fields }, 202)) };
+    },
+
+    /** Claims for an agent; answers the tasks. */
+    async claim(agentId: string, fields: Fields = {}) {
+      return (await created(`/v1/agents/${agentId}/tasks/claim`, fields, 200)).tasks;
+    },
+
+    /** Submits a task and claims it; answers it as claimed. */
+    async claimed(fields: Fields = {}, claim: Fields = {}) {
+      const { agentId } = await make.task(fields);
+      return (await make.claim(agentId, claim))[0];
+    },
+
     /** Sends a message, to a new inbox unless told otherwise. */
     async message(fields: Fields = {}) {
       const recipientAddress = fields.recipientAddress ?? (await make.inbox()).aiAgentAddress;

@@ -8,6 +8,7 @@ import { inboxes } from "./inboxes.ts";
 import { messages } from "./messages.ts";
 import { principals } from "./principals.ts";
 import { system } from "./system.ts";
+import { definitionMetrics, tasks } from "./tasks.ts";
 
 export { type Call, type Case, type Kit, kitFor, pathOf, perform } from "./case.ts";
 
@@ -18,6 +19,8 @@ export const cases: RoomCases = {
   ...health,
   ...agents,
   ...definitions,
+  ...definitionMetrics,
+  ...tasks,
   ...audit,
   ...principals,
   ...system,
