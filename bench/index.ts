@@ -9,6 +9,7 @@ import { pull } from "./pull.ts";
 import { send } from "./send.ts";
 import type { Bench } from "./support/bench.ts";
 import { sweep } from "./sweep.ts";
+import { tasks } from "./tasks.ts";
 
 /** Every hot path that is measured. */
 export const benches: readonly Bench[] = [
@@ -21,5 +22,6 @@ export const benches: readonly Bench[] = [
   auth,
   audit,
   definitions,
+  tasks,
   coldStart,
 ];

@@ -148,21 +148,21 @@ for each row execute function cams.continue_revision('agent', 'agent_id');
 -- Sends as the system itself: a hint that lives five minutes, to an inbox that takes messages. Answers whether it did.
 create function cams.send_from_cams(recipient text, message_type text, payload json, priority integer, due timestamptz)
 returns boolean
-language sql volatile set search_path = pg_catalog, pg_temp
+language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
-  with message as (
-    insert into cams.messages (
-      message_id, recipient_address, sender_address, message_type, payload, priority, time_to_live_seconds, accepted_at,
-      rank_at, available_at, expires_at)
-    select cams.uuid7(now()), i.ai_agent_address, 'cams', message_type, payload, priority, 300, now(),
-      greatest(now(), due) + make_interval(secs => (priority - 1) * 60), greatest(now(), due),
-      greatest(now(), due) + interval '5 minutes'
-    from cams.agent_inboxes i
-    where i.ai_agent_address = recipient and i.admin_status = 'ACTIVE' and i.quarantined_at is null
-    for key share of i
-    returning 1
-  )
-  select exists (select from message)
+begin
+  insert into cams.messages (
+    message_id, recipient_address, sender_address, message_type, payload, priority, time_to_live_seconds, accepted_at,
+    rank_at, available_at, expires_at)
+  select cams.uuid7(now()), i.ai_agent_address, 'cams', send_from_cams.message_type, send_from_cams.payload,
+    send_from_cams.priority, 300, now(),
+    greatest(now(), due) + make_interval(secs => (send_from_cams.priority - 1) * 60), greatest(now(), due),
+    greatest(now(), due) + interval '5 minutes'
+  from cams.agent_inboxes i
+  where i.ai_agent_address = recipient and i.admin_status = 'ACTIVE' and i.quarantined_at is null
+  for key share of i;
+  return found;
+end
 $$;
 
 grant select, insert, update, delete on cams.agents to cams_agent;

@@ -108,15 +108,17 @@ create index task_dependencies_task on cams.task_dependencies (task_id);
 -- How many tasks an agent works on. A function for its snapshot: whoever waited for the agent's row must count what the
 -- one before it claimed, which the statement's own snapshot does not show.
 create function cams.working_tasks(agent text, at timestamptz) returns integer
-language sql volatile set search_path = pg_catalog, pg_temp
+language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
-  select count(*)::integer from cams.tasks t
-  where t.agent_id = agent and t.lease_token is not null and t.lease_until > at
+begin
+  return (
+    select count(*) from cams.tasks t where t.agent_id = agent and t.lease_token is not null and t.lease_until > at);
+end
 $$;
 
--- The receipts of a task, with that of the attempt it is in.
+-- The receipts of a task, with that of the attempt it is in. It becomes part of the statement that asks for it.
 create function cams.task_receipts(t cams.tasks, outcome text, detail text, at timestamptz) returns jsonb
-language sql immutable set search_path = pg_catalog, pg_temp
+language sql stable
 as $$
   select case when t.lease_token is null then t.attempts else t.attempts || jsonb_strip_nulls(jsonb_build_object(
     'number', t.attempt, 'agentId', t.agent_id, 'definitionVersion', t.definition_version,

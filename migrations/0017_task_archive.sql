@@ -87,16 +87,19 @@ create table cams.budget_notices (
 );
 
 create function cams.month_of(at timestamptz) returns date
-language sql immutable strict parallel safe set search_path = pg_catalog, pg_temp
+language sql immutable strict parallel safe
 as $$
   select date_trunc('month', at at time zone 'UTC')::date
 $$;
 
 create function cams.month_cost(definition text, at timestamptz) returns numeric
-language sql stable set search_path = pg_catalog, pg_temp
+language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
-  select coalesce(sum(c.cost_usd), 0) from cams.definition_costs c
-  where c.definition_id = definition and c.month = cams.month_of(at)
+begin
+  return (
+    select coalesce(sum(c.cost_usd), 0) from cams.definition_costs c
+    where c.definition_id = definition and c.month = cams.month_of(at));
+end
 $$;
 
 -- Adds what a task has used since it was last asked to its definition's month.

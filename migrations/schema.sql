@@ -997,12 +997,15 @@ grant execute on function cams.make_partitions(archive text, days integer) to ca
 
 CREATE OR REPLACE FUNCTION cams.month_cost(definition text, at timestamp with time zone)
  RETURNS numeric
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select coalesce(sum(c.cost_usd), 0) from cams.definition_costs c
-  where c.definition_id = definition and c.month = cams.month_of(at)
+begin
+  return (
+    select coalesce(sum(c.cost_usd), 0) from cams.definition_costs c
+    where c.definition_id = definition and c.month = cams.month_of(at));
+end
 $function$;
 grant execute on function cams.month_cost(definition text, at timestamp with time zone) to cams_agent;
 grant execute on function cams.month_cost(definition text, at timestamp with time zone) to cams_operator;
@@ -1012,7 +1015,6 @@ CREATE OR REPLACE FUNCTION cams.month_of(at timestamp with time zone)
  RETURNS date
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
- SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select date_trunc('month', at at time zone 'UTC')::date
 $function$;
@@ -1194,22 +1196,22 @@ $function$;
 
 CREATE OR REPLACE FUNCTION cams.send_from_cams(recipient text, message_type text, payload json, priority integer, due timestamp with time zone)
  RETURNS boolean
- LANGUAGE sql
+ LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  with message as (
-    insert into cams.messages (
-      message_id, recipient_address, sender_address, message_type, payload, priority, time_to_live_seconds, accepted_at,
-      rank_at, available_at, expires_at)
-    select cams.uuid7(now()), i.ai_agent_address, 'cams', message_type, payload, priority, 300, now(),
-      greatest(now(), due) + make_interval(secs => (priority - 1) * 60), greatest(now(), due),
-      greatest(now(), due) + interval '5 minutes'
-    from cams.agent_inboxes i
-    where i.ai_agent_address = recipient and i.admin_status = 'ACTIVE' and i.quarantined_at is null
-    for key share of i
-    returning 1
-  )
-  select exists (select from message)
+begin
+  insert into cams.messages (
+    message_id, recipient_address, sender_address, message_type, payload, priority, time_to_live_seconds, accepted_at,
+    rank_at, available_at, expires_at)
+  select cams.uuid7(now()), i.ai_agent_address, 'cams', send_from_cams.message_type, send_from_cams.payload,
+    send_from_cams.priority, 300, now(),
+    greatest(now(), due) + make_interval(secs => (send_from_cams.priority - 1) * 60), greatest(now(), due),
+    greatest(now(), due) + interval '5 minutes'
+  from cams.agent_inboxes i
+  where i.ai_agent_address = recipient and i.admin_status = 'ACTIVE' and i.quarantined_at is null
+  for key share of i;
+  return found;
+end
 $function$;
 grant execute on function cams.send_from_cams(recipient text, message_type text, payload json, priority integer, due timestamp with time zone) to cams_agent;
 grant execute on function cams.send_from_cams(recipient text, message_type text, payload json, priority integer, due timestamp with time zone) to cams_operator;
@@ -1284,8 +1286,7 @@ grant execute on function cams.spend(definition text, amount numeric, at timesta
 CREATE OR REPLACE FUNCTION cams.task_receipts(t tasks, outcome text, detail text, at timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
- IMMUTABLE
- SET search_path TO 'pg_catalog', 'pg_temp'
+ STABLE
 AS $function$
   select case when t.lease_token is null then t.attempts else t.attempts || jsonb_strip_nulls(jsonb_build_object(
     'number', t.attempt, 'agentId', t.agent_id, 'definitionVersion', t.definition_version,
@@ -1355,11 +1356,13 @@ grant execute on function cams.version_order(version text) to cams_operator;
 
 CREATE OR REPLACE FUNCTION cams.working_tasks(agent text, at timestamp with time zone)
  RETURNS integer
- LANGUAGE sql
+ LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select count(*)::integer from cams.tasks t
-  where t.agent_id = agent and t.lease_token is not null and t.lease_until > at
+begin
+  return (
+    select count(*) from cams.tasks t where t.agent_id = agent and t.lease_token is not null and t.lease_until > at);
+end
 $function$;
 grant execute on function cams.working_tasks(agent text, at timestamp with time zone) to cams_agent;
 grant execute on function cams.working_tasks(agent text, at timestamp with time zone) to cams_system;

@@ -80,7 +80,22 @@ test("each can be taken back alone, with rows in the tables", async () => {
        last_updated_timestamp, updated_by) values ('a', 'PULL_QUEUE', 'a', now(), now(), 'test');
      insert into cams.messages (message_id, recipient_address, sender_address, message_type, payload, priority,
        time_to_live_seconds, accepted_at, rank_at, available_at, expires_at)
-     values (cams.uuid7(now()), 'a', 'b', 'm', '{}', 3, 60, now(), now(), now(), now() + interval '60 s')`,
+     values (cams.uuid7(now()), 'a', 'b', 'm', '{}', 3, 60, now(), now(), now(), now() + interval '60 s');
+     update cams.agent_inboxes set quarantined_at = now(), quarantine_reason = 'r', quarantined_by = 'b';
+     insert into cams.agents (agent_id, name, type, ai_agent_address, created_at, created_by, updated_at, updated_by,
+       definition_id, definition_version)
+     select 'a', 'a', 't', 'a', now(), 'test', now(), 'test', definition_id, current_version
+     from cams.definitions where current_version is not null and kind = 'Agent' limit 1;
+     update cams.agents set state = 'RUNNING';
+     insert into cams.tasks (task_id, agent_id, type, payload, priority, cause_kind, timeout_seconds, max_attempts,
+       submitted_at, submitted_by, rank_at, available_at)
+     select cams.uuid7(now()), 'a', 't', '{}', 3, 'MANUAL', 300, 3, now(), 'test', now(), now() from generate_series(1, 3);
+     insert into cams.task_dependencies (depends_on, task_id) select (array_agg(task_id))[1], (array_agg(task_id))[2] from cams.tasks;
+     insert into cams.definition_costs (definition_id, month, slot, cost_usd) values ('a', '2026-11-01', 1, 1);
+     insert into cams.budget_notices (definition_id, month, percent, at, limit_usd, cost_usd)
+     values ('a', '2026-11-01', 90, now(), 1, 1);
+     with done as (delete from cams.tasks where task_id = (select task_id from cams.tasks order by seq desc limit 1) returning *)
+     select cams.archive_task(done, 'CANCELLED', 'CANCELLED', now(), null, null, '{"code": "c"}') from done`,
   );
   for (let left = applied.length - 1; left >= 0; left--) expect((await up(left)).applied).toHaveLength(1);
 });

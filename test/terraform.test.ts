@@ -77,7 +77,11 @@ function faultsIn(output: string): string {
 async function copied(): Promise<{ folder: string; remove(): Promise<void> }> {
   const tree = await mkdtemp(join(tmpdir(), "cams-terraform-"));
   await mkdir(join(tree, ".git"));
-  await cp("terraform", join(tree, "terraform"), { recursive: true, filter: (path) => !path.includes(".terraform") });
+  await cp("terraform", join(tree, "terraform"), {
+    recursive: true,
+    verbatimSymlinks: true,
+    filter: (path) => !path.includes(".terraform"),
+  });
   return { folder: join(tree, "terraform"), remove: () => rm(tree, { recursive: true, force: true }) };
 }
 

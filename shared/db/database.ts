@@ -67,7 +67,7 @@ export function createDatabase({ pool, log, metrics, constraints }: Dependencies
     let outcome = "ok";
     try {
       return await on.query({
-        name: nameOf(operation, statement.text),
+        ...(!statement.byValues && { name: nameOf(operation, statement.text) }),
         text: statement.text,
         values: statement.values as unknown[],
         rowMode: "array",

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { and, type Sql, sql } from "../db/sql.ts";
+import { and, byValues, type Sql, sql } from "../db/sql.ts";
 import { agentNotFound } from "../errors.ts";
 import { readCursor, toPage } from "../rules/cursors.ts";
 import { Agent, AgentCount, type AgentCountFilter, type AgentFilter, AgentTransition } from "../schemas/agent.ts";
@@ -58,7 +58,7 @@ export function agents(context: Context) {
       const rows = await db.many(
         "agents.list",
         Agent,
-        sql`
+        byValues(sql`
           select ${agentAt(now)}
           from ${agentsWithInbox}
           where ${and([
@@ -66,7 +66,7 @@ export function agents(context: Context) {
             after && sql`(a.created_at, a.agent_id) < (${after[0]}::timestamptz, ${after[1]})`,
           ])}
           order by a.created_at desc, a.agent_id desc
-          limit ${pageSize + 1}`,
+          limit ${pageSize + 1}`),
       );
       const shown = rows.map((agent) => agentFor(caller, agent));
       return toPage(shown, pageSize, (agent) => [agent.createdAt, agent.id]);
@@ -77,7 +77,7 @@ export function agents(context: Context) {
       return db.one(
         "agents.count",
         AgentCount,
-        sql`
+        byValues(sql`
           with found as materialized (
             select a.state, a.type, i.health_status, count(*) as agents
             from ${agentsWithInbox}
@@ -97,7 +97,7 @@ export function agents(context: Context) {
           ) as "byType", (
             select coalesce(jsonb_object_agg(health_status, agents), '{}')
             from (select health_status, sum(agents) as agents from found group by health_status) h
-          ) as "byHealth"`,
+          ) as "byHealth"`),
       );
     },
 

@@ -49,13 +49,13 @@ export function claiming({ db, now, caller }: Context) {
   /** Of a queue what may be claimed: what nobody held, and what was let go. */
   const candidates = (queue: Sql, wanted: number): Sql => sql`
     (
-      select t.task_id from cams.tasks t
+      select t.ctid as place from cams.tasks t
       where t.queue = ${queue} and t.lease_token is null and ${claimable}
         and t.rank_at <= ${now} + make_interval(secs => ${MAX_HEAD_START_SECONDS}::integer)
       order by t.rank_at, t.seq
       limit ${wanted + SPARE}::integer
     ) union all (
-      select t.task_id from cams.tasks t
+      select t.ctid as place from cams.tasks t
       where t.queue = ${queue} and t.lease_token is not null and ${claimable}
       order by t.available_at
       limit ${wanted + SPARE}::integer
@@ -66,18 +66,23 @@ export function claiming({ db, now, caller }: Context) {
    * @throws Problem agent_not_found, agent_not_running, inbox_inactive, definition_disabled, budget_exhausted, forbidden
    */
   async function claim(agentId: string, { maxTasks, leaseSeconds }: Claim): Promise<Claimed> {
+    const deadline = sql`room.at + make_interval(secs => least(t.timeout_seconds, room.most_seconds))`;
+    const leaseUntil = sql`least(${deadline}, room.at + make_interval(secs => ${leaseSeconds}::integer))`;
     const rows = await db.many(
       "tasks.claim",
       Row,
       sql`
         with who as materialized (
-          select a.agent_id, a.ai_agent_address, a.definition_id, a.definition_version from cams.agents a
+          select a.agent_id, a.ai_agent_address, a.definition_id, a.definition_version, a.state, a.state_reason,
+            i.admin_status = 'ACTIVE' and i.quarantined_at is null as reachable, ${own} as acts
+          from cams.agents a join cams.agent_inboxes i on i.ai_agent_address = a.ai_agent_address
           where a.agent_id = ${agentId}
         ), policy as materialized (
           -- Of the definition as a whole its current version decides, of an attempt the one the agent runs.
           select w.definition_id is null or coalesce((c.document #>> '{config,enabled}')::boolean, false) as enabled,
-            coalesce(cams.month_cost(w.definition_id, ${now}) >= (c.document #>> '{config,budgetLimitUsd}')::numeric, false)
-              as exhausted,
+            case when c.document #> '{config,budgetLimitUsd}' is not null
+              then cams.month_cost(w.definition_id, ${now}) >= (c.document #>> '{config,budgetLimitUsd}')::numeric
+              else false end as exhausted,
             (v.document #>> '{config,maxParallelTasks}')::integer as most,
             (v.document #>> '{config,timeoutSeconds}')::integer as timeout_seconds,
             coalesce((v.document #>> '{config,autoRetry}')::boolean, true) as retries
@@ -88,8 +93,8 @@ export function claiming({ db, now, caller }: Context) {
           left join cams.definition_versions v
             on (v.definition_id, v.version) = (w.definition_id, w.definition_version)
         ), candidate as materialized (
-          select t.task_id
-          from who w join policy p on p.enabled and not p.exhausted
+          select t.place
+          from who w join policy p on p.enabled and not p.exhausted and w.acts and w.reachable and w.state = 'RUNNING'
           cross join lateral (
             ${candidates(sql`'agent/' || w.agent_id`, maxTasks)} union all
             ${candidates(sql`'definition/' || w.definition_id`, maxTasks)}
@@ -111,50 +116,41 @@ export function claiming({ db, now, caller }: Context) {
               is not distinct from (a.definition_id, a.definition_version)
           where a.state = 'RUNNING'
           for no key update of a
+        ), moment as materialized (
+          -- After the wait: what ended meanwhile makes room, and what begins in it begins later. Not in the CTE that locks,
+          -- which writes its columns before it waits.
+          select agent.*, clock_timestamp() as at from agent
         ), room as materialized (
-          select agent.*, p.timeout_seconds as most_seconds, p.retries,
-            least(${maxTasks}::integer, least(agent.max_concurrent_tasks, p.most)
-              - cams.working_tasks(agent.agent_id, ${now})) as free
-          from agent cross join policy p
+          select m.*, p.timeout_seconds as most_seconds, p.retries,
+            least(${maxTasks}::integer, least(m.max_concurrent_tasks, p.most)
+              - cams.working_tasks(m.agent_id, m.at)) as free
+          from moment m cross join policy p
         ), due as materialized (
-          select t.task_id from cams.tasks t
-          where t.task_id = any (array(select task_id from candidate)) and ${claimable}
+          -- By their places in the table: a plan made while that was small would read through it when it is large.
+          select t.ctid as place from cams.tasks t
+          where t.ctid = any (array(select place from candidate)) and ${claimable}
           order by t.rank_at, t.seq
           limit greatest(coalesce((select free from room), 0), 0)
           for no key update of t skip locked
-        ), timed as materialized (
-          select t.task_id, ${now} + make_interval(secs => least(t.timeout_seconds, room.most_seconds)) as deadline_at
-          from room, cams.tasks t
-          where t.task_id = any (array(select task_id from due))
-        ), leased as materialized (
-          select timed.*,
-            least(timed.deadline_at, ${now} + make_interval(secs => ${leaseSeconds}::integer)) as lease_until
-          from timed
         ), t as (
           update cams.tasks t set
             ${attemptEnded(now, { outcome: sql`'LEASE_EXPIRED'` })},
             progress = null, agent_id = room.agent_id, definition_id = coalesce(t.pool, room.definition_id),
             definition_version = room.definition_version,
-            lease_token = gen_random_uuid(), lease_seconds = ${leaseSeconds}::integer, leased_at = ${now},
-            lease_until = leased.lease_until, deadline_at = leased.deadline_at,
-            available_at = ${retryAt(sql`leased.lease_until`, sql`(t.attempt + 1)`)},
+            lease_token = gen_random_uuid(), lease_seconds = ${leaseSeconds}::integer, leased_at = room.at,
+            lease_until = ${leaseUntil}, deadline_at = ${deadline},
+            available_at = ${retryAt(leaseUntil, sql`(t.attempt + 1)`)},
             attempt = t.attempt + 1,
             last_attempt = t.attempt + 1 >= case when room.retries then t.max_attempts else 1 end
-          from room, leased
-          where t.task_id = leased.task_id
+          from room
+          where t.ctid = any (array(select place from due))
           returning t.*
         )
-        select i.ai_agent_address as address, ${own} as acts, a.state as "agentState", a.state_reason as "agentReason",
-          i.admin_status = 'ACTIVE' and i.quarantined_at is null as reachable, a.definition_id as "boundTo",
-          p.enabled, p.exhausted,
-          coalesce((select free from room) > 0, false) and exists (select from candidate)
-            and not exists (select from t) as contended,
+        select w.ai_agent_address as address, w.acts, w.state as "agentState", w.state_reason as "agentReason",
+          w.reachable, w.definition_id as "boundTo", p.enabled, p.exhausted,
+          coalesce((select free from room) > 0, false) and not exists (select from t) as contended,
           ${liveTask(now)}, t.lease_token as "leaseToken"
-        from who w
-        join cams.agents a on a.agent_id = w.agent_id
-        join cams.agent_inboxes i on i.ai_agent_address = w.ai_agent_address
-        cross join policy p
-        left join t on true
+        from who w cross join policy p left join t on true
         order by t.rank_at, t.seq`,
     );
     const [state] = rows;

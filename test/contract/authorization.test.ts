@@ -7,6 +7,7 @@ import { type Call, casesOf, kitFor, perform } from "../support/cases/index.ts";
 import { type Answer, client } from "../support/client.ts";
 import { keyPair, part, stripped } from "../support/issuer.ts";
 import publicEndpoints from "./public-endpoints.json" with { type: "json" };
+import { oneOfEach } from "./samples.ts";
 import { tablesOf } from "./tables.ts";
 
 const guarded = useGuardedService();
@@ -127,21 +128,34 @@ test("every exception for strangers is of an endpoint that there is", () => {
   expect(Object.keys(strangers).filter((name) => !names.includes(name))).toEqual([]);
 });
 
+// The gate before all endpoints is told the role; whatever else could matter is among them too.
+const samples = oneOfEach(({ role, method, bodyType }) => [role, method === "GET", bodyType]);
+const { "no credential": none, "a forged token as Cloud Run hands it on": forged } = invalid;
+
+test("each role, each kind of request and YAML are among those that are tried with every credential", () => {
+  const tried = [...samples].map(({ role, method, bodyType }) => `${role} ${method} ${bodyType ?? ""}`);
+  for (const kind of [
+    /^agent GET/,
+    /^agent P/,
+    /^operator P\w+ application.yaml/,
+    /^admin GET/,
+    /^admin [PD]/,
+    /^system P/,
+  ])
+    expect(tried).toContainEqual(expect.stringMatching(kind));
+});
+
 describe.each(named(closed))("%s", (_, endpoint) => {
-  test(`401 with each of ${Object.keys(invalid).length} credentials that prove nothing, changing nothing`, async () => {
+  const unproven = Object.entries(samples.has(endpoint) ? invalid : { none, forged });
+
+  test(`401 with ${unproven.length} credentials that prove nothing, 403 for a role too low or apart, changing nothing; ${endpoint.status} for the right one`, async () => {
     const given = await casesOf(endpoint).success(kit);
     const before = await tablesOf(service);
-    for (const [name, credential] of Object.entries(invalid)) {
-      const answer = await call(endpoint, given, await credential());
+    for (const [name, credential] of unproven) {
+      const answer = await call(endpoint, given, (await credential?.()) ?? NOBODY);
       expect(answer, name).toMatchObject({ status: 401, body: { code: "unauthenticated" } });
       expect(answer.headers.get("www-authenticate"), name).toBe('Bearer realm="cams"');
     }
-    expect(await tablesOf(service)).toEqual(before);
-  });
-
-  test("403 for somebody who is not registered, and for a role too low or apart, changing nothing", async () => {
-    const given = await casesOf(endpoint).success(kit);
-    const before = await tablesOf(service);
     const refused = [
       bearer(await guarded.issuer.mint({ sub: "stranger" })),
       ...tooLow[endpoint.role].map(guarded.key),
@@ -150,10 +164,6 @@ describe.each(named(closed))("%s", (_, endpoint) => {
     for (const headers of refused)
       expect(await call(endpoint, given, headers)).toMatchObject({ status: 403, body: { code: "forbidden" } });
     expect(await tablesOf(service)).toEqual(before);
-  });
-
-  test(`${endpoint.status} for the right role`, async () => {
-    const given = await casesOf(endpoint).success(kit);
     const { status, body } = await call(endpoint, given, await right(endpoint.role));
     expect(status, JSON.stringify(body)).toBe(endpoint.status);
   });
@@ -162,16 +172,18 @@ describe.each(named(closed))("%s", (_, endpoint) => {
 const owned = closed.filter(({ role }) => role === "agent" || role === "operator");
 describe.each(named(owned))("%s by a stranger", (name, endpoint) => {
   const callers: CallerName[] = endpoint.role === "agent" ? ["foreignAgent", "foreignOperator"] : ["foreignOperator"];
-  test.each(callers)("%s: 403 or 404, or nothing to be seen; nothing changes", async (caller) => {
+  test(`403 or 404 for ${callers.join(" and ")}, or nothing to be seen; nothing changes`, async () => {
     const given = await casesOf(endpoint).success(kit);
     const before = await tablesOf(service);
-    const answer = await call(endpoint, given, guarded.key(caller));
-    const exception = strangers[name];
-    if (exception) {
-      expect(answer.status).toBe(endpoint.status);
-      exception(answer);
-    } else {
-      expect([403, 404], JSON.stringify(answer.body)).toContain(answer.status);
+    for (const caller of callers) {
+      const answer = await call(endpoint, given, guarded.key(caller));
+      const exception = strangers[name];
+      if (exception) {
+        expect(answer.status, caller).toBe(endpoint.status);
+        exception(answer);
+      } else {
+        expect([403, 404], `${caller}: ${JSON.stringify(answer.body)}`).toContain(answer.status);
+      }
     }
     expect(await tablesOf(service)).toEqual(before);
   });

@@ -2,18 +2,18 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Files that take longest, in seconds alone on two cores; a late start of one would leave the other workers idle. */
 const seconds: Record<string, number> = {
-  "test/terraform.test.ts": 45,
+  "test/terraform.test.ts": 32,
   "test/start.test.ts": 45,
   "test/functions/messages-deliver-load.test.ts": 40,
-  "test/contract/bad-input.test.ts": 35,
   "test/functions/messages-deliver-run.test.ts": 42,
   "test/examples.test.ts": 40,
   "test/build.test.ts": 27,
+  "test/contract/bad-input.test.ts": 25,
   "test/kill-delivery.test.ts": 24,
-  "test/contract/requests.test.ts": 20,
+  "test/scripts/definitions-load.test.ts": 22,
+  "test/bootstrap.test.ts": 21,
   "test/shared/http/serve.test.ts": 20,
-  "test/contract/authorization.test.ts": 15,
-  "test/bootstrap.test.ts": 15,
+  "test/contract/authorization.test.ts": 11,
 };
 
 /** Begins with the files that take longest, also where no earlier run is remembered. */
