@@ -65,7 +65,11 @@ export function tasksFor(service: Service) {
     /** What was announced of tasks in an inbox, oldest first. */
     announcedTo: async (address: string) =>
       (
-        await service.sql<{ payload: Fields; due: boolean; priority: number }>(
+        await service.sql<{
+          payload: { taskId: string; agentId: string; type: string };
+          due: boolean;
+          priority: number;
+        }>(
           `select payload, priority, available_at <= now() as due from cams.messages
            where recipient_address = $1 and sender_address = 'cams' and message_type = 'task.submitted' order by seq`,
           [address],
