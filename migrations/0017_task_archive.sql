@@ -212,7 +212,7 @@ as $$
     count(*) filter (where a.state = 'TIMED_OUT'), count(*) filter (where a.state = 'CANCELLED'),
     count(*) filter (where a.state = 'REJECTED'),
     (count(*) filter (where a.state = 'COMPLETED'))::float8
-      / nullif(count(*) filter (where a.state in ('COMPLETED', 'FAILED', 'TIMED_OUT')), 0),
+      / nullif(count(*) filter (where a.state in ('COMPLETED', 'FAILED', 'TIMED_OUT') and a.started_at is not null), 0),
     avg(extract(epoch from a.finished_at - a.started_at))::float8,
     percentile_cont(0.95) within group (order by extract(epoch from a.finished_at - a.started_at)::float8),
     sum(a.tokens), sum(a.cost_usd), sum(a.tool_calls), count(a.rating), avg(a.rating)::float8, max(a.finished_at)
