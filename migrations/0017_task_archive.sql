@@ -139,7 +139,9 @@ begin
     coalesce(t.leased_at, (t.attempts -> -1 ->> 'at')::timestamptz), t.progress,
     coalesce(t.tokens + tokens, t.tokens, tokens), coalesce(t.cost_usd + cost, t.cost_usd, cost),
     coalesce(t.tool_calls + calls, t.tool_calls, calls),
-    cams.task_receipts(t, outcome, error ->> 'message', at), final_state,
+    -- A lease that had run out before is what became of the attempt, whatever ends the task now.
+    case when t.lease_until < at then cams.task_receipts(t, 'LEASE_EXPIRED', null, at)
+      else cams.task_receipts(t, outcome, error ->> 'message', at) end, final_state,
     -- Not before it began, or no look-up by the time in its id would find it.
     greatest(at, t.submitted_at), result, error);
   perform cams.spend(t.definition_id, cost - coalesce(t.attempt_cost_usd, 0), at);
