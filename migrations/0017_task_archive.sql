@@ -225,7 +225,9 @@ $$;
 
 create view cams.agent_metrics as select * from cams.agent_metrics_between('-infinity', 'infinity');
 
-grant select, insert on cams.task_archive, cams.definition_costs, cams.budget_notices to cams_agent, cams_system;
+grant select, insert on cams.task_archive, cams.definition_costs to cams_agent, cams_system;
+-- The sweep looks how much of each budget is used.
+grant select, insert on cams.budget_notices to cams_system;
 grant update (rating, rating_comment, rated_at, rated_by) on cams.task_archive to cams_agent;
 grant select, insert on cams.task_archive, cams.definition_costs to cams_operator;
 grant update on cams.definition_costs to cams_agent, cams_operator, cams_system;

@@ -206,7 +206,6 @@ create table cams.budget_notices (
   constraint budget_notices_key PRIMARY KEY (definition_id, month, percent, limit_usd),
   constraint budget_notices_percent CHECK ((percent = ANY (ARRAY[70, 90, 100])))
 );
-grant select, insert on cams.budget_notices to cams_agent;
 grant select, insert on cams.budget_notices to cams_system;
 
 create table cams.definition_costs (
