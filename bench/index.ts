@@ -1,3 +1,4 @@
+import { agents } from "./agents.ts";
 import { audit } from "./audit.ts";
 import { auth } from "./auth.ts";
 import { coldStart } from "./cold-start.ts";
@@ -22,6 +23,7 @@ export const benches: readonly Bench[] = [
   auth,
   audit,
   definitions,
+  agents,
   tasks,
   coldStart,
 ];

@@ -1,11 +1,8 @@
 // Two agents talk, one of them dies and comes back, and no message is lost: `npm run demo`.
 // The service runs on a free port, with data of its own that are thrown away at the end.
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { elapsed, seconds, tell, title } from "./demo/print.ts";
-import { endAll, type Running, run } from "./demo/processes.ts";
+import { type Running, run } from "./demo/processes.ts";
+import { api, expect, stage, startAgent, until, url } from "./demo/stage.ts";
 
 interface Inbox {
   status: string;
@@ -33,27 +30,16 @@ interface Transition {
 
 const HEARTBEAT_SECONDS = "5";
 const [ana, ben, me] = ["ana@example", "ben@example", "demo@example"];
-const trouble = Promise.withResolvers<never>();
-let url = "";
 
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-  process.on(signal, () => trouble.reject(new Error(`interrupted by ${signal}`)));
-process.stdout.on("error", trouble.reject);
-const folder = await mkdtemp(join(tmpdir(), "cams-demo-"));
-const fault = await Promise.race([story(), trouble.promise]).catch((error: Error) => error);
-await endAll(folder);
-await rm(folder, { recursive: true, force: true, maxRetries: 10 });
-if (fault) console.error(`demo failed: ${fault.message}`);
-process.exit(fault ? 1 : 0);
+await stage("demo", story);
 
 async function story(): Promise<void> {
-  title("The service starts, with data that will be thrown away");
-  await startService();
+  title("The service has started, with data that will be thrown away");
   tell(`cams ready on ${url}`);
 
   title("Two agents register and report that they are healthy");
-  const anaAgent = startAgent(ana);
-  let benAgent = startAgent(ben);
+  const anaAgent = startEcho(ana);
+  let benAgent = startEcho(ben);
   for (const agent of [ana, ben]) await healthBecomes(agent, "HEALTHY");
 
   title(`${ana} is asked something`);
@@ -75,7 +61,7 @@ async function story(): Promise<void> {
   for (const messageId of held) await statusBecomes(messageId, "QUEUED");
 
   title(`${ben} is started again`);
-  benAgent = startAgent(ben);
+  benAgent = startEcho(ben);
   await healthBecomes(ben, "HEALTHY");
   for (const messageId of held) await statusBecomes(messageId, "ACKNOWLEDGED");
   await collectReplies(held.length);
@@ -92,36 +78,8 @@ async function story(): Promise<void> {
   title(`All as it should be, in ${elapsed()}`);
 }
 
-async function startService(): Promise<void> {
-  const env = {
-    PORT: "0",
-    CAMS_DATA_DIR: folder,
-    LOG_LEVEL: "ERROR",
-    DATABASE_URL: "",
-    INSTANCE_CONNECTION_NAME: "",
-    // Nobody else calls it.
-    AUTH_MODE: "none",
-    AUTH_ISSUERS: "",
-    PLATFORM_AUTH: "",
-    // As under npm, the service ends with its parent, should that be killed.
-    npm_lifecycle_event: "demo",
-  };
-  const faults: string[] = [];
-  const service = run("../../scripts/start.ts", [], env, (line) => {
-    const ready = /^cams ready on (\S+)/.exec(line)?.[1];
-    if (ready) url = ready;
-    else if (/^cams cannot|ERROR|ALERT/.test(line)) faults.push(line);
-  });
-  service.ended.then((code) => trouble.reject(new Error(`the service ended (${code}) ${faults.join(" ")}`)));
-  await until("the service is ready", 50, async () => url || undefined);
-}
-
-function startAgent(address: string): Running {
-  const agent = run("../echo-agent.ts", [address], { CAMS_URL: url, HEARTBEAT_SECONDS }, tell);
-  agent.ended.then(
-    (code) => code !== 0 && code !== "SIGKILL" && trouble.reject(new Error(`${address} ended (${code})`)),
-  );
-  return agent;
+function startEcho(address: string): Running {
+  return startAgent("echo-agent.ts", [address], { HEARTBEAT_SECONDS }, tell);
 }
 
 async function ask(address: string, question: string): Promise<void> {
@@ -211,24 +169,4 @@ async function showHealthHistory(address: string): Promise<void> {
   const { body } = await api<{ items: Transition[] }>("GET", `/v1/agent-inboxes/${address}/health-history`);
   tell(`${address} was, says its health history:`);
   for (const { at, to, reason } of body.items.reverse()) tell(`  ${at} ${to.healthStatus}, ${to.status} (${reason})`);
-}
-
-async function api<T>(method: string, path: string, given?: unknown): Promise<{ status: number; body: T }> {
-  const response = await fetch(url + path, {
-    method,
-    ...(given !== undefined && { headers: { "content-type": "application/json" }, body: JSON.stringify(given) }),
-  });
-  return { status: response.status, body: (await response.json()) as T };
-}
-
-async function until<T>(what: string, everyMs: number, look: () => Promise<T | undefined>): Promise<T> {
-  for (const end = performance.now() + 30_000; performance.now() < end; await sleep(everyMs)) {
-    const seen = await look();
-    if (seen !== undefined) return seen;
-  }
-  throw new Error(`not so after 30 s: ${what}`);
-}
-
-function expect(isSo: boolean, what: string): void {
-  if (!isSo) throw new Error(`not so: ${what}`);
 }

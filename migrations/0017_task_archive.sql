@@ -144,7 +144,9 @@ begin
     coalesce(t.leased_at, (t.attempts -> -1 ->> 'at')::timestamptz), t.progress,
     coalesce(t.tokens + tokens, t.tokens, tokens), coalesce(t.cost_usd + cost, t.cost_usd, cost),
     coalesce(t.tool_calls + calls, t.tool_calls, calls),
-    cams.task_receipts(t, outcome, error ->> 'message', at), final_state,
+    -- A lease that had run out before is what became of the attempt, whatever ends the task now.
+    case when t.lease_until < at then cams.task_receipts(t, 'LEASE_EXPIRED', null, at)
+      else cams.task_receipts(t, outcome, error ->> 'message', at) end, final_state,
     -- Not before it began, or no look-up by the time in its id would find it.
     greatest(at, t.submitted_at), result, error);
   perform cams.spend(t.definition_id, cost - coalesce(t.attempt_cost_usd, 0), at);
@@ -218,7 +220,7 @@ as $$
     count(*) filter (where a.state = 'TIMED_OUT'), count(*) filter (where a.state = 'CANCELLED'),
     count(*) filter (where a.state = 'REJECTED'),
     (count(*) filter (where a.state = 'COMPLETED'))::float8
-      / nullif(count(*) filter (where a.state in ('COMPLETED', 'FAILED', 'TIMED_OUT')), 0),
+      / nullif(count(*) filter (where a.state in ('COMPLETED', 'FAILED', 'TIMED_OUT') and a.started_at is not null), 0),
     avg(extract(epoch from a.finished_at - a.started_at))::float8,
     percentile_cont(0.95) within group (order by extract(epoch from a.finished_at - a.started_at)::float8),
     sum(a.tokens), sum(a.cost_usd), sum(a.tool_calls), count(a.rating), avg(a.rating)::float8, max(a.finished_at)
@@ -229,7 +231,9 @@ $$;
 
 create view cams.agent_metrics as select * from cams.agent_metrics_between('-infinity', 'infinity');
 
-grant select, insert on cams.task_archive, cams.definition_costs, cams.budget_notices to cams_agent, cams_system;
+grant select, insert on cams.task_archive, cams.definition_costs to cams_agent, cams_system;
+-- The sweep looks how much of each budget is used.
+grant select, insert on cams.budget_notices to cams_system;
 grant update (rating, rating_comment, rated_at, rated_by) on cams.task_archive to cams_agent;
 grant select, insert on cams.task_archive, cams.definition_costs to cams_operator;
 grant update on cams.definition_costs to cams_agent, cams_operator, cams_system;

@@ -210,7 +210,7 @@ describe("the check", () => {
 });
 
 test.each([
-  ["the name of no function", ["inboxes-gte"], /^build: no such function: inboxes-gte\. There are: audit-list, /],
+  ["the name of no function", ["inboxes-gte"], /^build: no such function: inboxes-gte\. There are: agents-count, /],
   ["an unknown option", ["--chek"], /^build: Unknown option '--chek'\nusage: npm run build/],
 ])("%s is refused in words, and nothing is written", async (_, args, message) => {
   const out = join(folder, "refused");

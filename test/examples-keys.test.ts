@@ -42,12 +42,13 @@ test("no key, a wrong one, and one for another address: one line and exit code 1
   for (const [script, register] of [
     ["echo-agent.ts", "echo@example: cannot register: "],
     ["ask.ts", "ask: "],
+    ["worker-agent.ts", "worker-1: cannot register: "],
     ["webhook-agent.ts", `webhook@example: POST ${service.url}/v1/agent-inboxes: `],
   ] as const)
     for (const [key, told] of [
       ["", /^unauthenticated:? Send a credential.* Is CAMS_KEY right\?$/],
       ["cams_nonsense", /^unauthenticated:? The API key is not valid\. Is CAMS_KEY right\?$/],
-      [other, /^forbidden:? This key of principal-\w+@corp\.example does not speak for \S+@example\.$/],
+      [other, /^forbidden:? This key of principal-\w+@corp\.example does not speak for (\S+@example|worker-1)\.$/],
     ] as const) {
       const example = run(script, [], { CAMS_KEY: key, WEBHOOK_PORT: "0" });
       expect(await example.ended).toBe(1);

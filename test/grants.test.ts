@@ -23,7 +23,6 @@ const GRANTED: Record<DatabaseRole, Record<string, string>> = {
     agent_transitions: "insert, select",
     agents: "delete, insert, select, update",
     api_keys: "select",
-    budget_notices: "insert, select",
     definition_changes: "select",
     definition_costs: "insert, select, update",
     definition_versions: "select",

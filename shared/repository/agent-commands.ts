@@ -83,10 +83,10 @@ async function tellAgent(
   for (const topic of topicsOf(aiAgentAddress)) db.afterCommit(() => hints.publish(topic));
 }
 
-/** Whoever waits for tasks that this agent may claim looks again. */
+/** Whoever waits for tasks of this agent looks again: for what it may claim, or that it may not any more. */
 export function wakeClaims(
   { db, hints }: Context,
-  { agentId, definitionId }: Pick<LockedAgent, "agentId" | "definitionId">,
+  { agentId, definitionId }: { agentId: string; definitionId?: string | undefined },
 ) {
   db.afterCommit(() => announceQueues(hints, [{ agentId }, { pool: definitionId }]));
 }
@@ -116,7 +116,7 @@ export function agentCommands(context: Context) {
         const state = await lead(bound, agentId, through, reason);
         const drain = verb === "drain";
         await tellAgent(bound, agent, drain ? "stop" : verb, { state, reason, ...(drain && { drain }) });
-        if (state === "RUNNING") wakeClaims(bound, agent);
+        wakeClaims(bound, state === "RUNNING" ? agent : { agentId });
       });
     },
 

@@ -16,17 +16,17 @@ export const BudgetNotice = z.object({
 export function budgets({ db, now }: Context) {
   return {
     /**
-     * Records which parts of this month's budget have been used, of one definition or of all; answers what is new. Asked
-     * after the commit of what was spent: of several that spend at once the last one sees the sum.
+     * Records which parts of this month's budgets have been used; answers what is new. For the sweep: claims look at the
+     * sum itself, and what tasks report is summed without asking.
      */
-    async notice(definitionId?: string): Promise<z.output<typeof BudgetNotice>[]> {
+    async notice(): Promise<z.output<typeof BudgetNotice>[]> {
       return db.many(
         "budgets.notice",
         BudgetNotice,
         sql`
           with spending as materialized (
             select distinct c.definition_id from cams.definition_costs c
-            where c.month = cams.month_of(${now}) and (${definitionId}::text is null or c.definition_id = ${definitionId})
+            where c.month = cams.month_of(${now})
           ), month as materialized (
             select d.definition_id, cams.month_cost(d.definition_id, ${now}) as cost,
               (v.document #>> '{config,budgetLimitUsd}')::numeric as most

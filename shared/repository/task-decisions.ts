@@ -114,9 +114,9 @@ export function taskDecisions(context: Context) {
      */
     rate(taskId: string, { rating, comment }: z.output<typeof TaskFeedback>) {
       return transaction(async (repo, bound) => {
-        const { state, agentId, submittedBy } = await repo.tasks.get(taskId);
+        const { state, agentId, startedAt, submittedBy } = await repo.tasks.get(taskId);
         if (!isFinished(state)) throw new Problem("task_not_finished", `The task is ${state}.`);
-        const address = agentId === undefined ? undefined : await addressOf(bound, agentId);
+        const address = agentId && startedAt ? await addressOf(bound, agentId) : undefined;
         const worked = address !== undefined && caller.role === "agent" && speaksFor(caller, address);
         if (worked && submittedBy !== by) throw forbidden("Who worked on a task does not rate it.");
         // It may have ended by time alone, and no sweep has come by to say so.

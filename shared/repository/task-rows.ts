@@ -101,7 +101,8 @@ export const archivedTask = sql`
   null::integer as "waitingFor", t.attempts, ${usage(sql`t.tokens`, sql`t.cost_usd`, sql`t.tool_calls`)},
   null::timestamptz as "availableAt", t.started_at as "startedAt", null::timestamptz as "leaseExpiresAt",
   null::timestamptz as "deadlineAt", t.finished_at as "finishedAt",
-  greatest(0, extract(epoch from t.finished_at - t.started_at))::float8 as "durationSeconds", t.error, t.result,
+  case when t.started_at is not null
+    then greatest(0, extract(epoch from t.finished_at - t.started_at))::float8 end as "durationSeconds", t.error, t.result,
   case when t.rating is not null then jsonb_strip_nulls(jsonb_build_object(
     'rating', t.rating, 'comment', t.rating_comment, 'at', cams.iso(t.rated_at), 'by', t.rated_by)) end as feedback`;
 

@@ -8,7 +8,6 @@ import type { TaskCompletion, TaskFailure, TaskReport } from "../schemas/task.ts
 import { agents } from "./agents.ts";
 import { retryAt } from "./attempts.ts";
 import { actsFor } from "./authority.ts";
-import { budgets } from "./budgets.ts";
 import type { Context } from "./index.ts";
 import { taskReads } from "./task-reads.ts";
 import { announceQueues, attemptCost, attemptTokens, attemptToolCalls, lettingGo } from "./task-rows.ts";
@@ -17,7 +16,6 @@ const Reported = z.object({ taskId: z.string(), leaseExpiresAt: Timestamp, deadl
 const Ended = z.object({
   taskId: z.string(),
   agentId: z.string(),
-  definitionId: z.string().optional(),
   draining: z.boolean(),
 });
 const Queue = z.object({ pool: z.string().optional(), agentId: z.string().optional(), address: z.string().optional() });
@@ -54,14 +52,9 @@ export function working(context: Context) {
       : new Problem("lease_expired", `The lease is over: the task is ${state}, or in another hand.`);
   }
 
-  /** What follows from an end, each by itself: whoever is killed in between leaves it to the sweep. */
-  async function follow(ended: z.output<typeof Ended>, usage: Usage): Promise<void> {
-    if (ended.draining) await agents(context).endDrain(ended.agentId);
-    await spent(ended.definitionId, usage);
-  }
-
-  async function spent(definitionId: string | undefined, usage: Usage): Promise<void> {
-    if (definitionId !== undefined && usage?.costUsd) await budgets(context).notice(definitionId);
+  /** It may have been the last that a draining agent was to end; whoever is killed in between leaves it to the sweep. */
+  async function follow({ draining, agentId }: z.output<typeof Ended>): Promise<void> {
+    if (draining) await agents(context).endDrain(agentId);
   }
 
   return {
@@ -74,7 +67,7 @@ export function working(context: Context) {
       const until = sql`least(${now} + make_interval(secs => ${lasts}), held.deadline_at)`;
       const reported = await db.maybe(
         "tasks.progress",
-        Reported.extend({ definitionId: z.string().optional() }),
+        Reported,
         sql`
           with ${held(taskId, leaseToken)}, t as (
             update cams.tasks t set
@@ -88,16 +81,13 @@ export function working(context: Context) {
             where t.task_id = held.task_id
             returning t.*
           )
-          select t.task_id as "taskId", t.lease_until as "leaseExpiresAt", t.deadline_at as "deadlineAt",
-            t.definition_id as "definitionId"
+          select t.task_id as "taskId", t.lease_until as "leaseExpiresAt", t.deadline_at as "deadlineAt"
           from t join held using (task_id), lateral (
             select cams.spend(t.definition_id, t.attempt_cost_usd - coalesce(held.attempt_cost_usd, 0), ${now})
           ) spent`,
       );
       if (!reported) throw await refusal(taskId);
-      const { definitionId, ...answer } = reported;
-      await spent(definitionId, usage);
-      return answer;
+      return reported;
     },
 
     /**
@@ -121,13 +111,13 @@ export function working(context: Context) {
           )
           select cams.archive_task(gone, 'COMPLETED', 'COMPLETED', ${now}, ${used(usage)}, ${json(result)}::json, null)
               as "taskId",
-            gone.agent_id as "agentId", gone.definition_id as "definitionId", held.draining,
+            gone.agent_id as "agentId", held.draining,
             coalesce((select jsonb_agg(queue) from freed), '[]') as freed
           from gone join held using (task_id)`,
       );
       if (ended) {
         db.afterCommit(() => announceQueues(hints, ended.freed));
-        await follow(ended, usage);
+        await follow(ended);
       } else if (!(await isCompletedBy(taskId, leaseToken))) throw await refusal(taskId);
       return { taskId, state: "COMPLETED" as const };
     },
@@ -156,8 +146,7 @@ export function working(context: Context) {
             where t.task_id = held.task_id and not ${dies}
             returning t.available_at
           )
-          select held.task_id as "taskId", held.agent_id as "agentId", held.definition_id as "definitionId",
-            held.draining, held.pool, held.address, (select available_at from t) as "availableAt",
+          select held.task_id as "taskId", held.agent_id as "agentId", held.draining, held.pool, held.address, (select available_at from t) as "availableAt",
             case when exists (select from ended) then null else cams.spend(held.definition_id,
               (${used(usage)} ->> 'costUsd')::numeric - coalesce(held.attempt_cost_usd, 0), ${now}) end
           from held`,
@@ -165,7 +154,7 @@ export function working(context: Context) {
       if (!failed) throw await refusal(taskId);
       const { availableAt } = failed;
       if (availableAt !== undefined) db.afterCommit(() => announceQueues(hints, [failed]));
-      await follow(failed, usage);
+      await follow(failed);
       return availableAt === undefined
         ? { taskId, state: "FAILED" as const }
         : { taskId, state: "SUBMITTED" as const, availableAt };

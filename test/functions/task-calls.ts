@@ -65,12 +65,16 @@ export function tasksFor(service: Service) {
     /** What was announced of tasks in an inbox, oldest first. */
     announcedTo: async (address: string) =>
       (
-        await service.sql<{ payload: Fields; due: boolean; priority: number }>(
+        await service.sql<{
+          payload: { taskId: string; agentId: string; type: string };
+          due: boolean;
+          priority: number;
+        }>(
           `select payload, priority, available_at <= now() as due from cams.messages
            where recipient_address = $1 and sender_address = 'cams' and message_type = 'task.submitted' order by seq`,
           [address],
         )
-      ).map(({ payload, due, priority }) => ({ ...payload, due, priority })),
+      ).map(({ payload, due, priority }) => ({ ...payload, due, priority }) as Fields),
   };
   return { ...calls, ...own };
 }

@@ -6,12 +6,14 @@ import { tasksFor } from "./task-calls.ts";
 const service = useService();
 const { act, claim, claiming, worker, pooled, submitTo, redefined, sweep } = tasksFor(service);
 
-const notices = async () =>
-  (
-    await service.sql<{ percent: number; limit_usd: string }>(
-      "select percent, limit_usd::float8 as limit_usd from cams.budget_notices order by at, limit_usd, percent",
-    )
-  ).map(({ percent, limit_usd }) => `${percent} % of ${limit_usd}`);
+/** What the sweep has noted. */
+const notices = async () => {
+  await sweep();
+  const rows = await service.sql<{ percent: number; limit_usd: string }>(
+    "select percent, limit_usd::float8 as limit_usd from cams.budget_notices order by at, limit_usd, percent",
+  );
+  return rows.map(({ percent, limit_usd }) => `${percent} % of ${limit_usd}`);
+};
 
 /** Works one task of the pool off at a cost. */
 async function spend({ agentId, definitionId }: { agentId: string; definitionId: string }, costUsd: number) {
@@ -21,7 +23,7 @@ async function spend({ agentId, definitionId }: { agentId: string; definitionId:
 }
 const refusal = async (agentId: string) => (await claiming(agentId)).body.code;
 
-test("70, 90 and 100 % are noted when they are reached, each once, and anew under a raised limit", async () => {
+test("70, 90 and 100 % are noted by the sweep after they are reached, each once, and anew under a raised limit", async () => {
   const at = await worker({ budgetLimitUsd: 10 });
   const spent: [number, string[]][] = [
     [6.99, []],
@@ -36,10 +38,9 @@ test("70, 90 and 100 % are noted when they are reached, each once, and anew unde
     all.push(...more);
     expect(await notices()).toEqual(all);
   }
-  await sweep();
+  await atOnce(3, () => sweep());
   expect(await notices()).toEqual(all);
   await redefined(at.definitionId, "2.0.0", { budgetLimitUsd: 20 });
-  await sweep();
   expect(await notices()).toEqual([...all, "70 % of 20"]);
 });
 

@@ -40,7 +40,7 @@ describe.each(["direct", "pooled"])("approvalRequiredFor, %s", (way) => {
     expect(await auditOf(taskId)).toMatchObject([
       {
         ...{ action: "approved", resourceType: "task", resourceId: taskId, actor: "local", reason: "as agreed" },
-        after: { task_id: taskId, type: "pay", definition_id: definitionId },
+        after: { taskId, type: "pay", definitionId },
       },
     ]);
   });
