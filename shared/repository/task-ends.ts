@@ -1,9 +1,12 @@
 import * as z from "zod";
+import type { Database } from "../db/database.ts";
 import { and, type Sql, sql } from "../db/sql.ts";
 import type { Context } from "./index.ts";
 import { returnTasks } from "./returns.ts";
 import { lapsedError, lapsedOutcome, lettingGo, liveState } from "./task-rows.ts";
 
+/** What waits for a task ends with it, and 10,000 of those take 2 s: longer than a request is given when many end. */
+const PATIENTLY = { statementTimeoutSeconds: 55 };
 const Counts = z.object({ timedOut: z.int(), failed: z.int() });
 
 /**
@@ -15,10 +18,11 @@ export async function archiveEnded(
   limit: number,
   { agentId, taskId }: { agentId?: string; taskId?: string } = {},
 ) {
-  return db.one(
-    "tasks.archive_ended",
-    Counts,
-    sql`
+  const archive = (bound: Database) =>
+    bound.one(
+      "tasks.archive_ended",
+      Counts,
+      sql`
       with ended as materialized (
         select t.task_id from cams.tasks t
         where ${and([
@@ -39,7 +43,8 @@ export async function archiveEnded(
       select count(task_id) filter (where state = 'TIMED_OUT') as "timedOut",
         count(task_id) filter (where state = 'FAILED') as failed
       from archived`,
-  );
+    );
+  return db.transaction(archive, PATIENTLY);
 }
 
 /** Ends live tasks for a reason that is not theirs; answers how many. */
