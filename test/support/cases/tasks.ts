@@ -42,6 +42,20 @@ async function agentOf(kit: Kit, config: Fields) {
 const dependent = (to: (kit: Kit) => Promise<Record<string, string>>, on: (kit: Kit) => Promise<string>): Case => {
   return async (kit) => ({ params: await to(kit), body: { type: "report", dependsOn: [await on(kit)] } });
 };
+/** One for which as many tasks wait as may. */
+const busyTask = async (kit: Kit): Promise<string> => {
+  const { taskId } = await submitted(kit);
+  await kit.service.sql(
+    `with t as (
+       insert into cams.tasks (task_id, agent_id, type, payload, priority, cause_kind, timeout_seconds, max_attempts,
+         submitted_at, submitted_by, rank_at, available_at, waiting_for)
+       select cams.uuid7(now()), agent_id, 't', '{}', 3, 'MANUAL', 300, 3, now(), 'test', now(), now(), 1
+       from cams.tasks, generate_series(1, 1000) where task_id = $1 returning task_id)
+     insert into cams.task_dependencies (depends_on, task_id) select $1, task_id from t`,
+    [taskId],
+  );
+  return taskId;
+};
 const failedTask = async (kit: Kit) => (await cancelled(kit, await submitted(kit))).taskId;
 const unknownTask = async () => noTask.taskId;
 
@@ -142,6 +156,7 @@ export const tasks: RoomCases = {
       },
       task_not_found: dependent(aPool, unknownTask),
       dependency_failed: dependent(aPool, failedTask),
+      queue_full: dependent(aPool, busyTask),
     },
   },
   "tasks-claim": {
