@@ -236,6 +236,7 @@ create table cams.definition_versions (
   deprecated_at timestamp(3) with time zone,
   deprecated_by text,
   words tsvector not null generated always as (definition_words(document)) stored,
+  config jsonb generated always as ((document -> 'config'::text)) stored,
   constraint definition_versions_status_key UNIQUE (definition_id, version, status),
   constraint definition_versions_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint definition_versions_key PRIMARY KEY (definition_id, version),
@@ -258,7 +259,7 @@ CREATE TRIGGER definition_versions_kept BEFORE DELETE OR UPDATE ON cams.definiti
 CREATE TRIGGER definition_versions_not_truncated BEFORE TRUNCATE ON cams.definition_versions FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 grant select on cams.definition_versions to cams_agent;
 grant select, insert, update, delete on cams.definition_versions to cams_operator;
-grant select (definition_id), select (document), select (version) on cams.definition_versions to cams_system;
+grant select (config), select (definition_id), select (version) on cams.definition_versions to cams_system;
 
 create table cams.definitions (
   definition_id text not null,
@@ -1165,7 +1166,7 @@ CREATE OR REPLACE FUNCTION cams.record_version_change()
  SET "DateStyle" TO 'ISO'
 AS $function$
 declare
-  hidden constant text[] := '{words,version_order,kind}';
+  hidden constant text[] := '{words,version_order,kind,config}';
   before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) - hidden end;
   after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) - hidden end;
   id text := coalesce(after, before) ->> 'definition_id';

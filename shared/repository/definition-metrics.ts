@@ -16,7 +16,7 @@ export function definitionMetrics({ db, now }: Context) {
         Budget,
         sql`
           select cams.month_cost(d.definition_id, ${now})::float8 as "costThisMonthUsd",
-            (v.document #>> '{config,budgetLimitUsd}')::float8 as "budgetLimitUsd"
+            (v.config ->> 'budgetLimitUsd')::float8 as "budgetLimitUsd"
           from cams.definitions d
           left join cams.definition_versions v on (v.definition_id, v.version) = (d.definition_id, d.current_version)
           where d.definition_id = ${id}`,

@@ -57,8 +57,7 @@ export function submitting(context: Context) {
   }
 
   /** What a definition `d` says, by its current version, of tasks of this type. */
-  const needsApproval = (type: string): Sql =>
-    sql`coalesce(v.document #> '{config,approvalRequiredFor}' ? ${type}, false)`;
+  const needsApproval = (type: string): Sql => sql`coalesce(v.config -> 'approvalRequiredFor' ? ${type}, false)`;
   const current = sql`
     cams.definition_versions v on (v.definition_id, v.version) = (d.definition_id, d.current_version)`;
 
@@ -94,8 +93,8 @@ export function submitting(context: Context) {
       with queue as materialized (
         select d.definition_id, d.definition_id as pool, null::text as agent_id, d.kind, d.current_version,
           d.retired_at is not null as retired, ${needsApproval(given.type)} as needs_approval,
-          (v.document #>> '{config,timeoutSeconds}')::integer as timeout_seconds,
-          coalesce((v.document #>> '{config,enabled}')::boolean, false) as open
+          (v.config ->> 'timeoutSeconds')::integer as timeout_seconds,
+          coalesce((v.config ->> 'enabled')::boolean, false) as open
         from cams.definitions d left join ${current}
         where d.definition_id = ${id}
       ), ${insertion(given, traceparent, dependencies)}
