@@ -163,7 +163,7 @@ export function claiming({ db, now, caller }: Context) {
   function refuse(agentId: string, state: z.output<typeof State>): void {
     const { acts, address, reachable, agentState, agentReason, boundTo, enabled, exhausted } = state;
     if (!acts) throw notYours(caller, address);
-    if (!reachable) throw new Problem("inbox_inactive", `The inbox ${address} is not active.`);
+    if (!reachable) throw new Problem("inbox_inactive", `The inbox ${address} is quarantined or not active.`);
     if (agentState !== "RUNNING") {
       const why = agentReason === undefined ? "" : ` (${agentReason})`;
       throw new Problem("agent_not_running", `The agent ${agentId} is ${agentState}${why}: only a running one claims.`);

@@ -172,10 +172,14 @@ export function submitting(context: Context) {
           forAgent(agentId, given, traceparent, dependencies),
           () => agentNotFound(agentId),
           ({ reachable, state, waiting }) => {
-            if (!reachable) return new Problem("inbox_inactive", `The inbox of ${agentId} does not take tasks now.`);
+            if (!reachable)
+              return new Problem(
+                "inbox_inactive",
+                `The inbox of ${agentId} is quarantined or not active: it takes no tasks.`,
+              );
             if (!(ACCEPTING_STATES as string[]).includes(state ?? ""))
               return new Problem("agent_not_running", `The agent ${agentId} is ${state}: it takes no tasks.`);
-            return new Problem("queue_full", `${waiting} tasks wait for ${agentId}: as many as may.`, {
+            return new Problem("queue_full", `${waiting} tasks wait for ${agentId}: no more fit its taskQueueSize.`, {
               retryAfterSeconds: RETRY_SECONDS,
             });
           },

@@ -22,7 +22,7 @@ const AgentType = z
   .string()
   .regex(
     /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
-    "must be 1 to 63 letters, digits, . _ and -, and begin with one of the first two",
+    "must be 1 to 63 of A-Z, a-z, 0-9, . _ and -, and begin with a letter or digit",
   )
   .meta({ id: "AgentType", example: "worker" });
 
