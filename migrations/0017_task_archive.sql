@@ -186,7 +186,7 @@ begin
       returning t.*
     ), archived as (
       select cams.archive_task(gone, 'FAILED', null, now(), null, null, jsonb_build_object(
-        'code', 'dependency_failed', 'message', 'a task it depends on did not complete')) as task_id
+        'code', 'dependency_failed', 'message', 'it depends on task ' || old.task_id || ', which did not complete')) as task_id
       from gone
     ), forgotten as (
       delete from cams.task_dependencies d where d.depends_on = any (ended)

@@ -57,6 +57,7 @@ END),
 CREATE INDEX agent_inboxes_health ON cams.agent_inboxes USING btree (health_status);
 CREATE INDEX agent_inboxes_newest ON cams.agent_inboxes USING btree (registration_timestamp, ai_agent_address);
 CREATE INDEX agent_inboxes_pushed ON cams.agent_inboxes USING btree (ai_agent_address) WHERE ((inbox_destination_type <> 'PULL_QUEUE'::text) AND (status = 'ACTIVE'::text));
+CREATE INDEX agent_inboxes_quarantined ON cams.agent_inboxes USING btree (ai_agent_address) WHERE (quarantined_at IS NOT NULL);
 CREATE INDEX agent_inboxes_status_newest ON cams.agent_inboxes USING btree (status, registration_timestamp, ai_agent_address);
 CREATE INDEX agent_inboxes_sweep ON cams.agent_inboxes USING btree (sweep_after) WHERE (sweep_after IS NOT NULL);
 CREATE INDEX agent_inboxes_team_newest ON cams.agent_inboxes USING btree (owner_team, registration_timestamp, ai_agent_address) WHERE (owner_team IS NOT NULL);
@@ -646,6 +647,7 @@ END) stored,
 CREATE INDEX tasks_agent ON cams.tasks USING btree (agent_id, task_id) WHERE (agent_id IS NOT NULL);
 CREATE INDEX tasks_claim ON cams.tasks USING btree (queue, waiting, rank_at, seq) WHERE (lease_token IS NULL);
 CREATE INDEX tasks_definition ON cams.tasks USING btree (definition_id, task_id) WHERE (definition_id IS NOT NULL);
+CREATE INDEX tasks_definition_held ON cams.tasks USING btree (definition_id, lease_until) WHERE (lease_token IS NOT NULL);
 CREATE INDEX tasks_ends ON cams.tasks USING btree (ends_at) WHERE (ends_at IS NOT NULL);
 CREATE INDEX tasks_held ON cams.tasks USING btree (agent_id, lease_until) WHERE (lease_token IS NOT NULL);
 CREATE INDEX tasks_lapsed ON cams.tasks USING btree (queue, available_at) WHERE (lease_token IS NOT NULL);
@@ -1257,7 +1259,7 @@ begin
       returning t.*
     ), archived as (
       select cams.archive_task(gone, 'FAILED', null, now(), null, null, jsonb_build_object(
-        'code', 'dependency_failed', 'message', 'a task it depends on did not complete')) as task_id
+        'code', 'dependency_failed', 'message', 'it depends on task ' || old.task_id || ', which did not complete')) as task_id
       from gone
     ), forgotten as (
       delete from cams.task_dependencies d where d.depends_on = any (ended)

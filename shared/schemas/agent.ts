@@ -142,6 +142,9 @@ export const Agent = z
       .optional()
       .meta({ description: "No delivery, pull, claim or grant until it is released." }),
     workingTasks: z.int().optional().meta({ description: "Tasks it works on; only where one agent is read." }),
+    waitingTasks: z.int().optional().meta({
+      description: "Tasks in its own queue, counted to 1,000, which means that or more; only where one agent is read.",
+    }),
     createdAt: Timestamp,
     createdBy: z.string(),
     updatedAt: Timestamp.meta({ description: "Of the last decision; health does not count." }),
@@ -155,6 +158,10 @@ const filter = {
   type: AgentType.optional(),
   state: AgentState.optional(),
   healthy: z
+    .enum(["true", "false"])
+    .transform((value) => value === "true")
+    .optional(),
+  quarantined: z
     .enum(["true", "false"])
     .transform((value) => value === "true")
     .optional(),
