@@ -9,6 +9,8 @@ alter table cams.agent_inboxes
 
 -- Those of one health: a heartbeat that says the same again does not touch it.
 create index agent_inboxes_health on cams.agent_inboxes (health_status);
+-- Those in quarantine, however few.
+create index agent_inboxes_quarantined on cams.agent_inboxes (ai_agent_address) where quarantined_at is not null;
 
 -- The words by which an agent is found. What joins words (`qa-manager`, `a/b`) is parted: its parts are looked for too.
 create function cams.agent_words(agent_id text, name text, type text, description text, tags text[], metadata jsonb)
@@ -199,6 +201,7 @@ drop table cams.agent_transitions;
 drop function cams.record_agent_change();
 drop function cams.change_agent_state();
 drop function cams.agent_words(text, text, text, text, text[], jsonb);
+drop index cams.agent_inboxes_quarantined;
 drop index cams.agent_inboxes_health;
 alter table cams.agent_inboxes
   drop constraint agent_inboxes_quarantine, drop column quarantined_by, drop column quarantine_reason;

@@ -94,6 +94,8 @@ create index tasks_ends on cams.tasks (ends_at) where ends_at is not null;
 -- Lists, newest first: of an agent, a definition, who submitted them.
 create index tasks_agent on cams.tasks (agent_id, task_id) where agent_id is not null;
 create index tasks_definition on cams.tasks (definition_id, task_id) where definition_id is not null;
+-- How many a definition's agents hold.
+create index tasks_definition_held on cams.tasks (definition_id, lease_until) where lease_token is not null;
 create index tasks_submitted_by on cams.tasks (submitted_by, task_id);
 
 -- What a task still waits for. A row goes when the other task completes; when it ends otherwise, this one fails.

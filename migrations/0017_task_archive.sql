@@ -191,7 +191,7 @@ begin
       returning t.*
     ), archived as (
       select cams.archive_task(gone, 'FAILED', null, now(), null, null, jsonb_build_object(
-        'code', 'dependency_failed', 'message', 'a task it depends on did not complete')) as task_id
+        'code', 'dependency_failed', 'message', 'it depends on task ' || old.task_id || ', which did not complete')) as task_id
       from gone
     ), forgotten as (
       delete from cams.task_dependencies d where d.depends_on = any (ended)
@@ -245,13 +245,11 @@ grant execute on function cams.month_of(timestamptz), cams.month_cost(text, time
 grant execute on function cams.agent_metrics_between(timestamptz, timestamptz) to cams_agent;
 -- Who ends a task need not be an agent.
 grant execute on function cams.uuid7_time(uuid) to cams_operator, cams_system;
--- What a month's budget is, the sweep asks for all that were spent of.
+-- Whose budget it is, the sweep asks for all that were spent of.
 grant select (definition_id, current_version) on cams.definitions to cams_system;
-grant select (definition_id, version, document) on cams.definition_versions to cams_system;
 
 -- Down Migration
 
-revoke select (definition_id, version, document) on cams.definition_versions from cams_system;
 revoke select (definition_id, current_version) on cams.definitions from cams_system;
 revoke execute on function cams.uuid7_time(uuid) from cams_operator, cams_system;
 drop view cams.agent_metrics;

@@ -57,6 +57,7 @@ END),
 CREATE INDEX agent_inboxes_health ON cams.agent_inboxes USING btree (health_status);
 CREATE INDEX agent_inboxes_newest ON cams.agent_inboxes USING btree (registration_timestamp, ai_agent_address);
 CREATE INDEX agent_inboxes_pushed ON cams.agent_inboxes USING btree (ai_agent_address) WHERE ((inbox_destination_type <> 'PULL_QUEUE'::text) AND (status = 'ACTIVE'::text));
+CREATE INDEX agent_inboxes_quarantined ON cams.agent_inboxes USING btree (ai_agent_address) WHERE (quarantined_at IS NOT NULL);
 CREATE INDEX agent_inboxes_status_newest ON cams.agent_inboxes USING btree (status, registration_timestamp, ai_agent_address);
 CREATE INDEX agent_inboxes_sweep ON cams.agent_inboxes USING btree (sweep_after) WHERE (sweep_after IS NOT NULL);
 CREATE INDEX agent_inboxes_team_newest ON cams.agent_inboxes USING btree (owner_team, registration_timestamp, ai_agent_address) WHERE (owner_team IS NOT NULL);
@@ -236,6 +237,7 @@ create table cams.definition_versions (
   deprecated_at timestamp(3) with time zone,
   deprecated_by text,
   words tsvector not null generated always as (definition_words(document)) stored,
+  config jsonb generated always as ((document -> 'config'::text)) stored,
   constraint definition_versions_status_key UNIQUE (definition_id, version, status),
   constraint definition_versions_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint definition_versions_key PRIMARY KEY (definition_id, version),
@@ -258,7 +260,7 @@ CREATE TRIGGER definition_versions_kept BEFORE DELETE OR UPDATE ON cams.definiti
 CREATE TRIGGER definition_versions_not_truncated BEFORE TRUNCATE ON cams.definition_versions FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 grant select on cams.definition_versions to cams_agent;
 grant select, insert, update, delete on cams.definition_versions to cams_operator;
-grant select (definition_id), select (document), select (version) on cams.definition_versions to cams_system;
+grant select (config), select (definition_id), select (version) on cams.definition_versions to cams_system;
 
 create table cams.definitions (
   definition_id text not null,
@@ -647,6 +649,7 @@ END) stored,
 CREATE INDEX tasks_agent ON cams.tasks USING btree (agent_id, task_id) WHERE (agent_id IS NOT NULL);
 CREATE INDEX tasks_claim ON cams.tasks USING btree (queue, waiting, rank_at, seq) WHERE (lease_token IS NULL);
 CREATE INDEX tasks_definition ON cams.tasks USING btree (definition_id, task_id) WHERE (definition_id IS NOT NULL);
+CREATE INDEX tasks_definition_held ON cams.tasks USING btree (definition_id, lease_until) WHERE (lease_token IS NOT NULL);
 CREATE INDEX tasks_ends ON cams.tasks USING btree (ends_at) WHERE (ends_at IS NOT NULL);
 CREATE INDEX tasks_held ON cams.tasks USING btree (agent_id, lease_until) WHERE (lease_token IS NOT NULL);
 CREATE INDEX tasks_lapsed ON cams.tasks USING btree (queue, available_at) WHERE (lease_token IS NOT NULL);
@@ -1168,7 +1171,7 @@ CREATE OR REPLACE FUNCTION cams.record_version_change()
  SET "DateStyle" TO 'ISO'
 AS $function$
 declare
-  hidden constant text[] := '{words,version_order,kind}';
+  hidden constant text[] := '{words,version_order,kind,config}';
   before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) - hidden end;
   after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) - hidden end;
   id text := coalesce(after, before) ->> 'definition_id';
@@ -1259,7 +1262,7 @@ begin
       returning t.*
     ), archived as (
       select cams.archive_task(gone, 'FAILED', null, now(), null, null, jsonb_build_object(
-        'code', 'dependency_failed', 'message', 'a task it depends on did not complete')) as task_id
+        'code', 'dependency_failed', 'message', 'it depends on task ' || old.task_id || ', which did not complete')) as task_id
       from gone
     ), forgotten as (
       delete from cams.task_dependencies d where d.depends_on = any (ended)

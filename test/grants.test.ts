@@ -100,7 +100,7 @@ const GRANTED: Record<DatabaseRole, Record<string, string>> = {
     api_keys: "select",
     budget_notices: "insert, select",
     definition_costs: "insert, select, update",
-    definition_versions: "select (definition_id), select (document), select (version)",
+    definition_versions: "select (config), select (definition_id), select (version)",
     definitions: "select (current_version), select (definition_id)",
     health_transitions: "delete, insert, select, update (transition_id)",
     idempotency_keys: "delete, select, update (kept_until)",

@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createDatabase, type TestDatabase } from "./support/database.ts";
 import { run } from "./support/global-setup.ts";
+import { post, untilKilled } from "./support/killed.ts";
 import { type ServiceProcess, startProcess } from "./support/process.ts";
 import { type Receiver, startReceiver } from "./support/receiver.ts";
 
@@ -19,25 +20,15 @@ const accepted = new Set<string>();
 /** How often the receivers answered 200 to a message. */
 const answered = new Map<string, number>();
 
-async function post(url: string, path: string, body: unknown) {
-  const headers = { "content-type": "application/json" };
-  const response = await fetch(url + path, { method: "POST", headers, body: JSON.stringify(body) });
-  return { status: response.status, body: (await response.json()) as { messageId: string } };
-}
-
 /** Sends until the service is killed. */
-async function send(url: string, receivers: readonly Receiver[]): Promise<void> {
-  for (let count = 0; ; count++) {
+function send(url: string, receivers: readonly Receiver[]): Promise<void> {
+  return untilKilled(async (count) => {
     const recipientAddress = `${receivers[count % receivers.length]?.host.replace(":", "-")}@corp.example`;
     const orderingKey = count % 4 === 0 ? { orderingKey: `key-${count % 3}` } : {};
-    try {
-      const message = { recipientAddress, senderAddress: "load@corp.example", payload: { count }, ...orderingKey };
-      const { status, body } = await post(url, "/v1/messages", message);
-      if (status === 202) accepted.add(body.messageId);
-    } catch {
-      return;
-    }
-  }
+    const message = { recipientAddress, senderAddress: "load@corp.example", payload: { count }, ...orderingKey };
+    const { status, body } = await post(url, "/v1/messages", message);
+    if (status === 202) accepted.add(body.messageId);
+  });
 }
 
 /** As the ends of leases and pauses would, in less than their 45 seconds. */

@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createDatabase, type TestDatabase } from "./support/database.ts";
 import { run } from "./support/global-setup.ts";
+import { post, untilKilled } from "./support/killed.ts";
 import { type ServiceProcess, startProcess } from "./support/process.ts";
 
 const ROUNDS = 4;
@@ -21,27 +22,6 @@ const told = {
   claimed: new Map<string, number>(),
   completed: new Map<string, number>(),
 };
-
-// biome-ignore lint/suspicious/noExplicitAny: an answer is what a client makes of it
-async function post(url: string, path: string, body: unknown): Promise<{ status: number; body: any }> {
-  const response = await fetch(url + path, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
-  return { status: response.status, body: response.status < 300 ? await response.json() : await response.text() };
-}
-
-/** Repeats `step` until the service is killed under it. */
-async function untilKilled(step: (count: number) => Promise<void>): Promise<void> {
-  for (let count = 0; ; count++) {
-    try {
-      await step(count);
-    } catch {
-      return;
-    }
-  }
-}
 
 function submitter(url: string): Promise<void> {
   return untilKilled(async (count) => {

@@ -10,6 +10,8 @@ export function agentIs(now: Sql, filter: z.output<typeof AgentCountFilter>): Sq
     hasInCommon(filter),
     filter.state && sql`a.state = ${filter.state}`,
     filter.healthy !== undefined && (filter.healthy ? isHealthy(now) : isUnhealthy(now)),
+    filter.quarantined !== undefined &&
+      (filter.quarantined ? sql`i.quarantined_at is not null` : sql`i.quarantined_at is null`),
     filter.capability !== undefined && sql`a.capabilities @> array[${filter.capability}::text]`,
     filter.q !== undefined && sql`a.words @@ to_tsquery('simple', ${prefixQuery(filter.q)})`,
   ]);

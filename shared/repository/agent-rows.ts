@@ -42,6 +42,6 @@ export const agentsWithInbox = sql`
 /** What only those know who act for the agent is left out for everybody else. */
 export function agentFor(caller: Caller, agent: z.output<typeof Agent>): z.output<typeof Agent> {
   if (seesInside(caller, agent)) return agent;
-  const { stateReason: _, workingTasks: __, quarantine, ...rest } = agent;
+  const { stateReason: _, workingTasks: __, waitingTasks: ___, quarantine, ...rest } = agent;
   return { ...rest, ...(quarantine && { quarantine: { since: quarantine.since } }) };
 }

@@ -10,6 +10,7 @@ import { agentIs } from "./agent-filter.ts";
 import { agentAt, agentFor, agentsWithInbox } from "./agent-rows.ts";
 import { refusals } from "./authority.ts";
 import type { Context } from "./index.ts";
+import { waitingIn } from "./task-rows.ts";
 
 const Cursor = z.tuple([Timestamp, z.string()]);
 const HistoryCursor = z.tuple([z.int()]);
@@ -41,10 +42,15 @@ export function agents(context: Context) {
     ...agentCommands(context),
 
     /**
-     * With how many tasks it works on.
+     * With how many tasks it works on, and how many wait for it.
      * @throws Problem agent_not_found
      */
-    get: (agentId: string) => one(agentId, sql`, cams.working_tasks(a.agent_id, ${now}) as "workingTasks"`),
+    get: (agentId: string) =>
+      one(
+        agentId,
+        sql`, cams.working_tasks(a.agent_id, ${now}) as "workingTasks",
+      ${waitingIn(sql`'agent/' || a.agent_id`)} as "waitingTasks"`,
+      ),
 
     /**
      * As lists show it.

@@ -29,7 +29,7 @@ export function budgets({ db, now }: Context) {
             where c.month = cams.month_of(${now})
           ), month as materialized (
             select d.definition_id, cams.month_cost(d.definition_id, ${now}) as cost,
-              (v.document #>> '{config,budgetLimitUsd}')::numeric as most
+              (v.config ->> 'budgetLimitUsd')::numeric as most
             from spending s
             join cams.definitions d on d.definition_id = s.definition_id
             join cams.definition_versions v on (v.definition_id, v.version) = (d.definition_id, d.current_version)

@@ -3,20 +3,30 @@ import { sql } from "../db/sql.ts";
 import { definitionNotFound } from "../errors.ts";
 import { type DefinitionMetricsQuery, VersionMetrics } from "../schemas/definition-metrics.ts";
 import type { Context } from "./index.ts";
+import { waitingIn } from "./task-rows.ts";
 
-const Budget = z.object({ costThisMonthUsd: z.number(), budgetLimitUsd: z.number().optional() });
+const Now = z.object({
+  waitingTasks: z.int(),
+  workingTasks: z.int(),
+  costThisMonthUsd: z.number(),
+  budgetLimitUsd: z.number().optional(),
+});
 
-/** Figures of a definition's finished tasks. */
+/** Figures of a definition's tasks: what finished ones came to, and how many there are now. */
 export function definitionMetrics({ db, now }: Context) {
   return {
     /** @throws Problem definition_not_found */
     async metrics(id: string, { from = "-infinity", to = "infinity" }: z.output<typeof DefinitionMetricsQuery>) {
-      const budget = await db.one(
-        "definitions.budget",
-        Budget,
+      const standing = await db.one(
+        "definitions.work",
+        Now,
         sql`
-          select cams.month_cost(d.definition_id, ${now})::float8 as "costThisMonthUsd",
-            (v.document #>> '{config,budgetLimitUsd}')::float8 as "budgetLimitUsd"
+          select ${waitingIn(sql`'definition/' || d.definition_id`)} as "waitingTasks", (
+              select count(*) from cams.tasks t
+              where t.definition_id = d.definition_id and t.lease_token is not null and t.lease_until > ${now}
+            ) as "workingTasks",
+            cams.month_cost(d.definition_id, ${now})::float8 as "costThisMonthUsd",
+            (v.config ->> 'budgetLimitUsd')::float8 as "budgetLimitUsd"
           from cams.definitions d
           left join cams.definition_versions v on (v.definition_id, v.version) = (d.definition_id, d.current_version)
           where d.definition_id = ${id}`,
@@ -39,7 +49,7 @@ export function definitionMetrics({ db, now }: Context) {
           where m.definition_id = ${id}
           order by m.last_run_at desc, m.definition_version`,
       );
-      return { definitionId: id, versions, ...budget };
+      return { definitionId: id, versions, ...standing };
     },
   };
 }

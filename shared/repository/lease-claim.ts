@@ -115,7 +115,7 @@ function claimedOf(address: string, rows: z.output<typeof ClaimRow>[]): Claimed 
   if (!state) throw inboxNotFound(address);
   if (!state.pulled) throw new Problem("inbox_not_pulled", `${address} is not a PULL_QUEUE.`);
   if (state.adminStatus !== "ACTIVE" || state.quarantined)
-    throw new Problem("inbox_inactive", `The inbox ${address} is not active.`);
+    throw new Problem("inbox_inactive", `The inbox ${address} is ${state.quarantined ? "quarantined" : "not active"}.`);
   return {
     messages: rows.flatMap(({ adminStatus: _a, quarantined: _q, pulled: _p, stuck: _s, remaining: _r, ...message }) =>
       message.messageId === undefined ? [] : [message as z.output<typeof PulledMessage>],

@@ -79,13 +79,13 @@ export function claiming({ db, now, caller }: Context) {
           where a.agent_id = ${agentId}
         ), policy as materialized (
           -- Of the definition as a whole its current version decides, of an attempt the one the agent runs.
-          select w.definition_id is null or coalesce((c.document #>> '{config,enabled}')::boolean, false) as enabled,
-            case when c.document #> '{config,budgetLimitUsd}' is not null
-              then cams.month_cost(w.definition_id, ${now}) >= (c.document #>> '{config,budgetLimitUsd}')::numeric
+          select w.definition_id is null or coalesce((c.config ->> 'enabled')::boolean, false) as enabled,
+            case when c.config ? 'budgetLimitUsd'
+              then cams.month_cost(w.definition_id, ${now}) >= (c.config ->> 'budgetLimitUsd')::numeric
               else false end as exhausted,
-            (v.document #>> '{config,maxParallelTasks}')::integer as most,
-            (v.document #>> '{config,timeoutSeconds}')::integer as timeout_seconds,
-            coalesce((v.document #>> '{config,autoRetry}')::boolean, true) as retries
+            (v.config ->> 'maxParallelTasks')::integer as most,
+            (v.config ->> 'timeoutSeconds')::integer as timeout_seconds,
+            coalesce((v.config ->> 'autoRetry')::boolean, true) as retries
           from who w
           left join cams.definitions d on d.definition_id = w.definition_id
           left join cams.definition_versions c
@@ -163,7 +163,7 @@ export function claiming({ db, now, caller }: Context) {
   function refuse(agentId: string, state: z.output<typeof State>): void {
     const { acts, address, reachable, agentState, agentReason, boundTo, enabled, exhausted } = state;
     if (!acts) throw notYours(caller, address);
-    if (!reachable) throw new Problem("inbox_inactive", `The inbox ${address} is not active.`);
+    if (!reachable) throw new Problem("inbox_inactive", `The inbox ${address} is quarantined or not active.`);
     if (agentState !== "RUNNING") {
       const why = agentReason === undefined ? "" : ` (${agentReason})`;
       throw new Problem("agent_not_running", `The agent ${agentId} is ${agentState}${why}: only a running one claims.`);

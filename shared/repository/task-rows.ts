@@ -126,6 +126,15 @@ export function taskIsVisible(caller: Caller, archived: boolean): Sql | undefine
 export const isOfTeam = (team: string): Sql =>
   sql`t.definition_id in (select d.definition_id from cams.definitions d where d.owner_team = ${team})`;
 
+/** Most waiting tasks that are counted: the count stays cheap over any queue. */
+const COUNTED = 1000;
+
+/** How many tasks wait in a queue, in nobody's hand. */
+export const waitingIn = (queue: Sql): Sql => sql`(
+  select count(*) from (
+    select from cams.tasks t where t.queue = ${queue} and t.lease_token is null limit ${COUNTED}::integer
+  ) counted)`;
+
 /** Whom it concerns that a task may be claimed. */
 export interface Queue {
   pool?: string | undefined;

@@ -59,8 +59,7 @@ export function submitting(context: Context) {
   }
 
   /** What a definition `d` says, by its current version, of tasks of this type. */
-  const needsApproval = (type: string): Sql =>
-    sql`coalesce(v.document #> '{config,approvalRequiredFor}' ? ${type}, false)`;
+  const needsApproval = (type: string): Sql => sql`coalesce(v.config -> 'approvalRequiredFor' ? ${type}, false)`;
   const current = sql`
     cams.definition_versions v on (v.definition_id, v.version) = (d.definition_id, d.current_version)`;
 
@@ -96,8 +95,8 @@ export function submitting(context: Context) {
       with queue as materialized (
         select d.definition_id, d.definition_id as pool, null::text as agent_id, d.kind, d.current_version,
           d.retired_at is not null as retired, ${needsApproval(given.type)} as needs_approval,
-          (v.document #>> '{config,timeoutSeconds}')::integer as timeout_seconds,
-          coalesce((v.document #>> '{config,enabled}')::boolean, false) as open
+          (v.config ->> 'timeoutSeconds')::integer as timeout_seconds,
+          coalesce((v.config ->> 'enabled')::boolean, false) as open
         from cams.definitions d left join ${current}
         where d.definition_id = ${id}
       ), ${insertion(given, traceparent, dependencies)}
@@ -194,10 +193,14 @@ export function submitting(context: Context) {
           forAgent(agentId, given, traceparent, dependencies),
           () => agentNotFound(agentId),
           ({ reachable, state, waiting }) => {
-            if (!reachable) return new Problem("inbox_inactive", `The inbox of ${agentId} does not take tasks now.`);
+            if (!reachable)
+              return new Problem(
+                "inbox_inactive",
+                `The inbox of ${agentId} is quarantined or not active: it takes no tasks.`,
+              );
             if (!(ACCEPTING_STATES as string[]).includes(state ?? ""))
               return new Problem("agent_not_running", `The agent ${agentId} is ${state}: it takes no tasks.`);
-            return new Problem("queue_full", `${waiting} tasks wait for ${agentId}: as many as may.`, {
+            return new Problem("queue_full", `${waiting} tasks wait for ${agentId}: no more fit its taskQueueSize.`, {
               retryAfterSeconds: RETRY_SECONDS,
             });
           },

@@ -49,7 +49,7 @@ export function working(context: Context) {
     const { state } = await taskReads(context).get(taskId);
     return isFinished(state)
       ? new Problem("task_finished", `The task is ${state} already.`)
-      : new Problem("lease_expired", `The lease is over: the task is ${state}, or in another hand.`);
+      : new Problem("lease_expired", `The token holds no lease on the task, which is ${state}: stop working on it.`);
   }
 
   /** It may have been the last that a draining agent was to end; whoever is killed in between leaves it to the sweep. */

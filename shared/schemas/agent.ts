@@ -22,7 +22,7 @@ const AgentType = z
   .string()
   .regex(
     /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
-    "must be 1 to 63 letters, digits, . _ and -, and begin with one of the first two",
+    "must be 1 to 63 of A-Z, a-z, 0-9, . _ and -, and begin with a letter or digit",
   )
   .meta({ id: "AgentType", example: "worker" });
 
@@ -142,6 +142,9 @@ export const Agent = z
       .optional()
       .meta({ description: "No delivery, pull, claim or grant until it is released." }),
     workingTasks: z.int().optional().meta({ description: "Tasks it works on; only where one agent is read." }),
+    waitingTasks: z.int().optional().meta({
+      description: "Tasks in its own queue, counted to 1,000, which means that or more; only where one agent is read.",
+    }),
     createdAt: Timestamp,
     createdBy: z.string(),
     updatedAt: Timestamp.meta({ description: "Of the last decision; health does not count." }),
@@ -155,6 +158,10 @@ const filter = {
   type: AgentType.optional(),
   state: AgentState.optional(),
   healthy: z
+    .enum(["true", "false"])
+    .transform((value) => value === "true")
+    .optional(),
+  quarantined: z
     .enum(["true", "false"])
     .transform((value) => value === "true")
     .optional(),

@@ -93,15 +93,13 @@ export const stringMap = (entries: number) =>
     z.record(text(255), text(2000, 0)),
   );
 
+/** A whole number in a query; what is out of its bounds is told by the bounds, not by this. */
+export const wholeNumber = () =>
+  z.coerce.number({ error: ({ code }) => (code === "invalid_type" ? "must be a whole number" : undefined) }).int();
+
 /** `pageSize` and `pageToken`, which every list takes. */
 export const Page = {
-  pageSize: z.coerce
-    .number("must be a whole number")
-    .int()
-    .min(1)
-    .max(1000)
-    .default(50)
-    .meta({ description: "Most items to answer." }),
+  pageSize: wholeNumber().min(1).max(1000).default(50).meta({ description: "Most items to answer." }),
   pageToken: z.string().max(1000).optional().meta({ description: "`nextPageToken` of the page before." }),
 };
 

@@ -33,6 +33,10 @@ export const DefinitionMetrics = z
   .strictObject({
     definitionId: DefinitionId,
     versions: z.array(VersionMetrics).meta({ description: "The one that ran last first." }),
+    waitingTasks: z.int().meta({
+      description: "Tasks in its pool that nobody holds, now, counted to 1,000, which means that or more.",
+    }),
+    workingTasks: z.int().meta({ description: "Tasks that its agents hold, now, from the pool and their own." }),
     costThisMonthUsd: z
       .number()
       .meta({ description: "As reported so far, running tasks included; months are of UTC." }),

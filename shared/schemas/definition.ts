@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { flag, JsonObject, Page, ProblemItem, pageOf, prose, Timestamp, text } from "./common.ts";
+import { flag, JsonObject, Page, ProblemItem, pageOf, prose, Timestamp, text, wholeNumber } from "./common.ts";
 import { DefinitionDocument, DefinitionId, DefinitionKind, Version } from "./definition-document.ts";
 
 export type VersionStatus = z.output<typeof VersionStatus>;
@@ -95,7 +95,7 @@ export const VersionQuery = z.strictObject({
   version: Version.optional().meta({ description: "Without, the current one." }),
 });
 export const DefinitionQuery = VersionQuery.extend({
-  waitSeconds: z.coerce.number("must be a whole number").int().min(0).max(30).default(0).meta({
+  waitSeconds: wholeNumber().min(0).max(30).default(0).meta({
     description: "With `If-None-Match`: how long to hold the request until another version is current.",
   }),
 });

@@ -147,7 +147,8 @@ describe("who may pull", () => {
     expect(await calls.pulled(recipientAddress)).toMatchObject(inactive);
     await calls.update(recipientAddress, { status: "ACTIVE" });
     await calls.quarantine(recipientAddress);
-    expect(await calls.pulled(recipientAddress)).toMatchObject(inactive);
+    const quarantined = { ...inactive.body, detail: `The inbox ${recipientAddress} is quarantined.` };
+    expect(await calls.pulled(recipientAddress)).toMatchObject({ ...inactive, body: quarantined });
     await service.sql("delete from cams.messages");
     expect(await calls.pulled(recipientAddress)).toMatchObject(inactive);
   });

@@ -39,7 +39,9 @@ describe("who may claim", () => {
     const { agentId, definitionId } = await worker();
     await queueOf(agentId, 2);
     await change(agentId, definitionId);
-    const refused = { status: 409, body: { code } };
+    const detail =
+      code === "inbox_inactive" ? `The inbox ${agentId} is quarantined or not active.` : expect.any(String);
+    const refused = { status: 409, body: { code, detail } };
     expect(await claiming(agentId)).toMatchObject(refused);
     expect(await claiming(agentId, { waitSeconds: 10 })).toMatchObject(refused);
     await service.sql("delete from cams.tasks where lease_token is null");

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { type Connection, openConnection } from "../../bench/support/http.ts";
 import { makerFor } from "../support/make.ts";
 import { useService } from "../support/service.ts";
 
@@ -7,11 +8,11 @@ const make = makerFor(service);
 
 const TASKS = 5000;
 /** Of them by HTTP, while the others are worked on. */
-const SUBMITTED = 1500;
+const SUBMITTED = 1000;
 const WORKERS = 8;
 /** Two workers share an agent: what one claims takes from the room of the other. */
-const AGENTS = [1, 2, 4, 8];
-const MAX_PARALLEL = 6;
+const AGENTS = [1, 2, 4, 32];
+const MAX_PARALLEL = 20;
 const SUBMITTERS = 6;
 const MAX_ATTEMPTS = 4;
 
@@ -25,17 +26,29 @@ const told = { completed: new Map<string, string>(), ended: 0, submitted: [] as 
 const chance = (share: number) => Math.random() < share;
 const pick = <T>(items: readonly T[]): T => items[Math.floor(Math.random() * items.length)] as T;
 
-/** As `service.post`, by a client that may be gone before the answer comes. */
-async function post(path: string, body: object, dies = false) {
-  const signal = dies ? AbortSignal.timeout(Math.ceil(Math.random() * 6)) : null;
-  const response = await fetch(service.url + path, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-    signal,
-  });
-  return { status: response.status, body: (await response.json()) as Record<string, never> & { tasks: Held[] } };
+/** A client with one connection, which may be gone before the answer comes. */
+function client() {
+  let open: Promise<Connection> | undefined;
+  return async (path: string, body: object, dies = false) => {
+    open ??= openConnection(service.url);
+    const connection = await open;
+    const end = dies ? setTimeout(() => connection.close(), Math.random() * 6) : undefined;
+    try {
+      const answer = await connection.request("POST", path, body);
+      return { status: answer.status, body: JSON.parse(`${answer.body}`) };
+    } catch {
+      throw new Gone();
+    } finally {
+      clearTimeout(end);
+      if (dies) {
+        connection.close();
+        open = undefined;
+      }
+    }
+  };
 }
+type Post = ReturnType<typeof client>;
+class Gone extends Error {}
 
 /** Ends the leases of what a worker that was killed had in its hands, as time would. */
 async function lapse(held: readonly Held[]) {
@@ -51,7 +64,7 @@ async function submitMany(definitionId: string): Promise<void> {
   const rows = await service.sql<{ id: string }>(
     `insert into cams.tasks (task_id, pool, agent_id, definition_id, type, payload, priority, cause_kind, timeout_seconds,
        max_attempts, submitted_at, submitted_by, rank_at, available_at)
-     select cams.uuid7(now()), case when n % 10 < 7 then $1 end, case when n % 10 >= 7 then 'load-' || 2 ^ (n % 4) end, $1,
+     select cams.uuid7(now()), case when n % 10 < 9 then $1 end, case when n % 10 >= 9 then 'load-' || (array[1, 2, 4, 32])[1 + n % 4] end, $1,
        'load', '{}', 1 + n % 4, 'MANUAL', 300, $2, now(), 'test', now() + (n % 4) * interval '1 min', now()
      from generate_series(1, $3::integer) n returning task_id as id`,
     [definitionId, MAX_ATTEMPTS, TASKS - SUBMITTED],
@@ -60,23 +73,24 @@ async function submitMany(definitionId: string): Promise<void> {
 }
 
 async function submitter(definitionId: string): Promise<void> {
+  const post = client();
   while (told.submitted.length < TASKS) {
     const dependsOn = chance(0.6) && told.submitted.length > 0 ? [pick(told.submitted), pick(told.submitted)] : [];
-    const queue = chance(0.7) ? `/v1/definitions/${definitionId}/tasks` : `/v1/agents/load-${pick(AGENTS)}/tasks`;
+    const queue = chance(0.9) ? `/v1/definitions/${definitionId}/tasks` : `/v1/agents/load-${pick(AGENTS)}/tasks`;
     const priority = pick(["CRITICAL", "HIGH", "NORMAL", "LOW"]);
     const { status, body } = await post(queue, { type: "load", priority, dependsOn, maxAttempts: MAX_ATTEMPTS });
-    if (status === 202) told.submitted.push(body.taskId as unknown as string);
+    if (status === 202) told.submitted.push(body.taskId);
     else expect(body.code, JSON.stringify(body)).toBe("dependency_failed");
   }
 }
 
-async function finish(task: Held): Promise<void> {
+async function finish(post: Post, task: Held): Promise<void> {
   if (chance(0.1)) {
     const given = { error: { message: "unlucky" }, retryable: chance(0.95), retryAfterSeconds: 0 };
     await post(`/v1/tasks/${task.taskId}/fail`, { leaseToken: task.leaseToken, ...given });
     return;
   }
-  if (chance(0.2)) await post(`/v1/tasks/${task.taskId}/progress`, { leaseToken: task.leaseToken });
+  if (chance(0.1)) await post(`/v1/tasks/${task.taskId}/progress`, { leaseToken: task.leaseToken });
   const answer = await post(`/v1/tasks/${task.taskId}/complete`, { leaseToken: task.leaseToken }, chance(0.05));
   expect(answer.status, JSON.stringify(answer.body)).toBe(200);
   expect(told.completed.has(task.taskId), "completed twice").toBe(false);
@@ -85,10 +99,11 @@ async function finish(task: Held): Promise<void> {
 
 /** Claims and works until nothing is left; is killed now and then, with what it holds, and begins again. */
 async function worker(agentId: string): Promise<void> {
+  const post = client();
   for (let idle = 0; idle < 2; ) {
     let held: Held[] = [];
     try {
-      const maxTasks = 1 + Math.floor(Math.random() * 6);
+      const maxTasks = 1 + Math.floor(Math.random() * 12);
       held = (
         await post(`/v1/agents/${agentId}/tasks/claim`, { maxTasks, leaseSeconds: 5, waitSeconds: 1 }, chance(0.02))
       ).body.tasks;
@@ -98,11 +113,11 @@ async function worker(agentId: string): Promise<void> {
           await lapse(held.slice(index));
           break;
         }
-        await finish(task);
+        await finish(post, task);
       }
     } catch (error) {
       // It was gone before its answer came: whatever that was, it does not know.
-      if ((error as Error).name !== "TimeoutError") throw error;
+      if (!(error instanceof Gone)) throw error;
       await lapse(held);
     }
   }

@@ -176,7 +176,10 @@ describe("a token", () => {
 
   test("of another task proves nothing", async () => {
     const [one, two] = [await claimed(), await task()];
-    expect((await act(two.taskId, "complete", { leaseToken: one.leaseToken })).body.code).toBe("lease_expired");
+    expect((await act(two.taskId, "complete", { leaseToken: one.leaseToken })).body).toMatchObject({
+      code: "lease_expired",
+      detail: "The token holds no lease on the task, which is SUBMITTED: stop working on it.",
+    });
     await tasksBecomeDue();
     expect((await taskOf(two.taskId)).state).toBe("SUBMITTED");
   });

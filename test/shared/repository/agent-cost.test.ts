@@ -14,11 +14,12 @@ async function fill({ sql }: Planned): Promise<void> {
     select 'def-' || n, 'Agent', '1.0.0', 'api', '1.0.0', now(), 'test', now(), 'test' from generate_series(0, 499) n;
     insert into cams.agent_inboxes (ai_agent_address, inbox_destination_type, inbox_name, health_status,
       last_health_check_timestamp, expected_by, sweep_after, owner_team, registration_timestamp, last_updated_timestamp,
-      updated_by)
+      updated_by, quarantined_at)
     select 'a' || n, 'PULL_QUEUE', 'a' || n, case when n % 500 = 7 then 'UNHEALTHY' else 'HEALTHY' end, now(),
       case when n % 1000 = 8 then now() - interval '2 min' else now() + interval '1 day' end,
       case when n % 1000 = 8 then now() - interval '1 min' else now() + interval '1 day' end,
-      'team-' || n % 500, now() - n * interval '1 s', now(), 'test'
+      'team-' || n % 500, now() - n * interval '1 s', now(), 'test',
+      case when n % 500 = 11 then now() end
     from generate_series(1, ${AGENTS}) n;
     insert into cams.agents (agent_id, name, type, description, state, metadata, tags, capabilities, definition_id,
       definition_version, ai_agent_address, created_at, created_by, updated_at, updated_by)
@@ -41,6 +42,8 @@ const filters: [filter: Partial<ReturnType<typeof AgentFilter.parse>>, ...indexe
   [{ state: "FAILED" }, "agents_state_newest"],
   [{ healthy: true }, "agents_newest"],
   [{ healthy: false }, "agent_inboxes_health", "agent_inboxes_sweep"],
+  [{ quarantined: true }, "agent_inboxes_quarantined"],
+  [{ quarantined: false }, "agents_newest"],
   [{ definitionId: "def-3" }, "agents_definition_newest"],
   [{ ownerTeam: "team-3" }, "agent_inboxes_team_newest"],
   [{ tag: "tag-3" }, "agents_tags"],

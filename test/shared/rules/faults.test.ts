@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 import { faultsOf } from "../../../shared/rules/faults.ts";
+import { AgentRegistration } from "../../../shared/schemas/agent.ts";
+import { DefinitionQuery } from "../../../shared/schemas/definition.ts";
 import { InboxFilter, InboxRegistration, InboxUpdate } from "../../../shared/schemas/inbox.ts";
 import { Ack, MessageToSend, Pull } from "../../../shared/schemas/message.ts";
 
@@ -21,6 +23,15 @@ test.each([
   [InboxRegistration, [], " must be an object"],
   [InboxUpdate, {}, " at least one field must be given"],
   [InboxFilter, { pageSize: "many" }, "/pageSize must be a whole number"],
+  [InboxFilter, { pageSize: "2.5" }, "/pageSize must be a whole number"],
+  [InboxFilter, { pageSize: "0" }, "/pageSize must be at least 1"],
+  [InboxFilter, { pageSize: "1001" }, "/pageSize must be at most 1000"],
+  [
+    AgentRegistration,
+    { name: "a", type: "wörker" },
+    "/type must be 1 to 63 of A-Z, a-z, 0-9, . _ and -, and begin with a letter or digit",
+  ],
+  [DefinitionQuery, { waitSeconds: "31" }, "/waitSeconds must be at most 30"],
   [
     MessageToSend,
     { ...message, senderAddress: "a b" },
