@@ -83,10 +83,11 @@ with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_thr
 
 alter sequence cams.task_arrival owned by cams.tasks.seq;
 
--- Claim in rank order, and count what is in a queue; what somebody works on is not in it, however much that is.
-create index tasks_claim on cams.tasks (queue, waiting, rank_at, seq) where lease_token is null;
--- Claim what was in a hand that let it go.
-create index tasks_lapsed on cams.tasks (queue, available_at) where lease_token is not null;
+-- Claim in rank order what nobody had yet: neither what is in a hand nor what backs off stands in the way, however much
+-- that is.
+create index tasks_claim on cams.tasks (queue, waiting, rank_at, seq) where attempt = 0;
+-- Claim what was in a hand that let it go, when its time has come.
+create index tasks_again on cams.tasks (queue, available_at) where attempt > 0;
 -- What an agent holds: counted at each claim, returned when it stops.
 create index tasks_held on cams.tasks (agent_id, lease_until) where lease_token is not null;
 -- The sweep: what ended and nobody said so.
@@ -122,7 +123,9 @@ $$;
 create function cams.task_receipts(t cams.tasks, outcome text, detail text, at timestamptz) returns jsonb
 language sql stable
 as $$
-  select case when t.lease_token is null then t.attempts else t.attempts || jsonb_strip_nulls(jsonb_build_object(
+  select case when t.lease_token is null then t.attempts else
+    -- The last hundred: what is interrupted is not counted, and may be so for ever.
+    case when jsonb_array_length(t.attempts) >= 100 then t.attempts - 0 else t.attempts end || jsonb_strip_nulls(jsonb_build_object(
     'number', t.attempt, 'agentId', t.agent_id, 'definitionVersion', t.definition_version,
     'at', cams.iso(t.leased_at), 'outcome', outcome, 'detail', detail,
     'milliseconds', case when outcome <> 'WORKING' then

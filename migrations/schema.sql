@@ -646,13 +646,13 @@ END) stored,
   constraint tasks_pool_is_its_definition CHECK (((pool IS NULL) OR (pool = definition_id))),
   constraint tasks_priority CHECK (((priority >= 1) AND (priority <= 4)))
 ) with (fillfactor=80, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000, autovacuum_vacuum_insert_scale_factor=0, autovacuum_vacuum_insert_threshold=10000);
+CREATE INDEX tasks_again ON cams.tasks USING btree (queue, available_at) WHERE (attempt > 0);
 CREATE INDEX tasks_agent ON cams.tasks USING btree (agent_id, task_id) WHERE (agent_id IS NOT NULL);
-CREATE INDEX tasks_claim ON cams.tasks USING btree (queue, waiting, rank_at, seq) WHERE (lease_token IS NULL);
+CREATE INDEX tasks_claim ON cams.tasks USING btree (queue, waiting, rank_at, seq) WHERE (attempt = 0);
 CREATE INDEX tasks_definition ON cams.tasks USING btree (definition_id, task_id) WHERE (definition_id IS NOT NULL);
 CREATE INDEX tasks_definition_held ON cams.tasks USING btree (definition_id, lease_until) WHERE (lease_token IS NOT NULL);
 CREATE INDEX tasks_ends ON cams.tasks USING btree (ends_at) WHERE (ends_at IS NOT NULL);
 CREATE INDEX tasks_held ON cams.tasks USING btree (agent_id, lease_until) WHERE (lease_token IS NOT NULL);
-CREATE INDEX tasks_lapsed ON cams.tasks USING btree (queue, available_at) WHERE (lease_token IS NOT NULL);
 CREATE INDEX tasks_submitted_by ON cams.tasks USING btree (submitted_by, task_id);
 CREATE TRIGGER tasks_announce AFTER INSERT ON cams.tasks FOR EACH ROW WHEN (((new.pool IS NULL) AND (NOT new.waiting))) EXECUTE FUNCTION announce_task();
 CREATE TRIGGER tasks_announce_again AFTER UPDATE ON cams.tasks FOR EACH ROW WHEN (((new.pool IS NULL) AND (NOT new.waiting) AND (new.lease_token IS NULL) AND (old.waiting OR (old.lease_token IS NOT NULL)))) EXECUTE FUNCTION announce_task();
@@ -1295,7 +1295,9 @@ CREATE OR REPLACE FUNCTION cams.task_receipts(t tasks, outcome text, detail text
  LANGUAGE sql
  STABLE
 AS $function$
-  select case when t.lease_token is null then t.attempts else t.attempts || jsonb_strip_nulls(jsonb_build_object(
+  select case when t.lease_token is null then t.attempts else
+    -- The last hundred: what is interrupted is not counted, and may be so for ever.
+    case when jsonb_array_length(t.attempts) >= 100 then t.attempts - 0 else t.attempts end || jsonb_strip_nulls(jsonb_build_object(
     'number', t.attempt, 'agentId', t.agent_id, 'definitionVersion', t.definition_version,
     'at', cams.iso(t.leased_at), 'outcome', outcome, 'detail', detail,
     'milliseconds', case when outcome <> 'WORKING' then

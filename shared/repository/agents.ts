@@ -49,7 +49,7 @@ export function agents(context: Context) {
       one(
         agentId,
         sql`, cams.working_tasks(a.agent_id, ${now}) as "workingTasks",
-      ${waitingIn(sql`'agent/' || a.agent_id`)} as "waitingTasks"`,
+      ${waitingIn(now, sql`'agent/' || a.agent_id`)} as "waitingTasks"`,
       ),
 
     /**

@@ -21,7 +21,7 @@ export function definitionMetrics({ db, now }: Context) {
         "definitions.work",
         Now,
         sql`
-          select ${waitingIn(sql`'definition/' || d.definition_id`)} as "waitingTasks", (
+          select ${waitingIn(now, sql`'definition/' || d.definition_id`)} as "waitingTasks", (
               select count(*) from cams.tasks t
               where t.definition_id = d.definition_id and t.lease_token is not null and t.lease_until > ${now}
             ) as "workingTasks",

@@ -50,13 +50,13 @@ export function claiming({ db, now, caller }: Context) {
   const candidates = (queue: Sql, wanted: number): Sql => sql`
     (
       select t.ctid as place from cams.tasks t
-      where t.queue = ${queue} and t.lease_token is null and ${claimable}
+      where t.queue = ${queue} and t.attempt = 0 and ${claimable}
         and t.rank_at <= ${now} + make_interval(secs => ${MAX_HEAD_START_SECONDS}::integer)
       order by t.rank_at, t.seq
       limit ${wanted + SPARE}::integer
     ) union all (
       select t.ctid as place from cams.tasks t
-      where t.queue = ${queue} and t.lease_token is not null and ${claimable}
+      where t.queue = ${queue} and t.attempt > 0 and ${claimable}
       order by t.available_at
       limit ${wanted + SPARE}::integer
     )`;

@@ -127,12 +127,15 @@ export const isOfTeam = (team: string): Sql =>
   sql`t.definition_id in (select d.definition_id from cams.definitions d where d.owner_team = ${team})`;
 
 /** Most waiting tasks that are counted: the count stays cheap over any queue. */
-const COUNTED = 1000;
+const COUNTED = sql`1000`;
 
-/** How many tasks wait in a queue, in nobody's hand. */
-export const waitingIn = (queue: Sql): Sql => sql`(
-  select count(*) from (
-    select from cams.tasks t where t.queue = ${queue} and t.lease_token is null limit ${COUNTED}::integer
+/** How many tasks of a queue nobody holds, counted up to a limit; by each of the indexes of a queue. */
+export const waitingIn = (now: Sql, queue: Sql, most: Sql = COUNTED): Sql => sql`(
+  select least(count(*), ${most}) from (
+    (select 1 from cams.tasks t where t.queue = ${queue} and t.attempt = 0 limit ${most})
+    union all
+    (select 1 from cams.tasks t
+     where t.queue = ${queue} and t.attempt > 0 and coalesce(t.lease_until <= ${now}, true) limit ${most})
   ) counted)`;
 
 /** Whom it concerns that a task may be claimed. */

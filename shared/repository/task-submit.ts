@@ -3,9 +3,10 @@ import { and, type Sql, sql } from "../db/sql.ts";
 import { agentNotFound, definitionNotFound, Problem, taskNotFound, versionNotFound } from "../errors.ts";
 import { ACCEPTING_STATES } from "../rules/agent-states.ts";
 import { priorityRank, SECONDS_PER_STEP } from "../rules/priority.ts";
-import type { TaskToSubmit } from "../schemas/task.ts";
+import { isFinished } from "../rules/task-states.ts";
+import { TaskState, type TaskToSubmit } from "../schemas/task.ts";
 import type { Context } from "./index.ts";
-import { announceQueues, taskIsVisible } from "./task-rows.ts";
+import { announceQueues, liveState, taskIsVisible, waitingIn } from "./task-rows.ts";
 
 type Given = z.output<typeof TaskToSubmit>;
 
@@ -23,8 +24,8 @@ const Made = z.object({
 });
 type Made = z.output<typeof Made>;
 
-const Live = z.object({ taskId: z.string(), dependants: z.int() });
-const Ended = z.object({ taskId: z.string(), state: z.string() });
+const Live = z.object({ taskId: z.string(), state: TaskState, dependants: z.int() });
+const Ended = z.object({ taskId: z.string(), state: TaskState });
 
 /** Tasks that may wait for one: they go on, or fail, in the statement that ends it, and 10,000 take it 2 s. */
 const MOST_DEPENDANTS = 1000;
@@ -78,11 +79,7 @@ export function submitting(context: Context) {
         select agent.*, null::text as pool, waiting.n as waiting,
           reachable and state = any (${ACCEPTING_STATES}::text[]) and waiting.n < task_queue_size as open
         from agent cross join lateral (
-          select count(*) as n from (
-            select from cams.tasks t
-            where t.queue = 'agent/' || agent.agent_id and t.lease_token is null
-            limit agent.task_queue_size
-          ) counted
+          select ${waitingIn(now, sql`'agent/' || agent.agent_id`, sql`agent.task_queue_size`)} as n
         ) waiting
       ), ${insertion(given, traceparent, dependencies)}
       select task.task_id as "taskId", queue.needs_approval as "needsApproval", queue.ai_agent_address as address,
@@ -115,7 +112,7 @@ export function submitting(context: Context) {
       "tasks.hold_dependencies",
       Live,
       sql`
-        select t.task_id as "taskId", (
+        select t.task_id as "taskId", ${liveState(now)} as state, (
           select count(*) from (
             select from cams.task_dependencies d where d.depends_on = t.task_id limit ${MOST_DEPENDANTS}
           ) counted
@@ -134,10 +131,11 @@ export function submitting(context: Context) {
         select t.task_id as "taskId", t.state from cams.task_archive t
         where ${and([sql`t.task_id = any (${left}::uuid[])`, taskIsVisible(caller, true)])}`,
     );
-    for (const id of left) {
-      const state = ended.find(({ taskId }) => taskId === id)?.state;
+    for (const id of ids) {
+      const state = [...live, ...ended].find(({ taskId }) => taskId === id)?.state;
       if (state === undefined) throw taskNotFound(id);
-      if (state !== "COMPLETED") throw new Problem("dependency_failed", `The task ${id} is ${state}.`);
+      if (isFinished(state) && state !== "COMPLETED")
+        throw new Problem("dependency_failed", `The task ${id} is ${state}.`);
     }
     const busy = live.find(({ dependants }) => dependants >= MOST_DEPENDANTS);
     if (busy)

@@ -94,7 +94,7 @@ const strangers: Record<string, (answer: Answer) => void> = {
   "agents-count": ({ body }) => expect(body.count).toBe(1),
   "agents-get": ({ body }) => {
     expect(Object.keys(body.quarantine)).toEqual(["since"]);
-    for (const hidden of ["stateReason", "workingTasks"]) expect(body).not.toHaveProperty(hidden);
+    for (const hidden of ["stateReason", "workingTasks", "waitingTasks"]) expect(body).not.toHaveProperty(hidden);
   },
   "agents-quarantine-many": ({ body }) => expect(body).toEqual({ quarantined: 0 }),
   "agents-release-many": ({ body }) => expect(body).toEqual({ released: 0 }),

@@ -31,9 +31,9 @@ describe.each(strangers)("%s", (name) => {
     await tell(id, "pause", { reason: "secret reason" });
     await tell(id, "quarantine", { reason: "secret incident" });
     const whole = (await service.get(at(id))).body;
-    expect(whole).toMatchObject({ stateReason: "secret reason", workingTasks: 0 });
+    expect(whole).toMatchObject({ stateReason: "secret reason", workingTasks: 0, waitingTasks: 0 });
     expect(whole.quarantine).toMatchObject({ by: "admin", reason: "secret incident" });
-    const { stateReason: _, workingTasks: __, quarantine, ...shown } = whole;
+    const { stateReason: _, workingTasks: __, waitingTasks: ___, quarantine, ...shown } = whole;
     const expected = { ...shown, quarantine: { since: quarantine.since } };
     expect((await service.get(at(id), headersOf(name))).body).toEqual(expected);
     expect((await service.get("/v1/agents", headersOf(name))).body.items).toEqual([expected]);

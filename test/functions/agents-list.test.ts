@@ -4,7 +4,7 @@ import { agentsFor } from "./agents.ts";
 import { allPages } from "./calls.ts";
 
 const service = useService();
-const { agent, running, inState, published, report, quarantine } = agentsFor(service);
+const { agent, running, inState, published, report, quarantine, tell } = agentsFor(service);
 
 type Named = { id: string };
 const listed = async (query: Record<string, string>) =>
@@ -31,6 +31,7 @@ async function various() {
   const { definition: _, ...unbound } = shared;
   const { id: e } = await agent(unbound);
   const { id: f } = await agent({ ...shared, ownerTeam: "finance" });
+  await tell(c, "quarantine", { reason: "drill" });
   return { a, b, c, d, e, f, definitionId };
 }
 
@@ -45,6 +46,8 @@ describe("a list", () => {
       [{ state: "CREATED" }, [f, e, d, c, b]],
       [{ healthy: "true" }, [a]],
       [{ healthy: "false" }, [f, e, d, c, b]],
+      [{ quarantined: "true" }, [c]],
+      [{ quarantined: "false" }, [f, e, d, b, a]],
       [{ definitionId }, [f, d, c, b, a]],
       [{ ownerTeam: "sales" }, [e, d, c, b, a]],
       [{ tag: "night" }, [f, e, d, b, a]],
@@ -77,8 +80,8 @@ describe("a list", () => {
   test("shows each as the look-up does, but for what it works on", async () => {
     const { id, aiAgentAddress } = await running({ description: "d", ownerTeam: "sales" });
     await quarantine(aiAgentAddress);
-    const { workingTasks, ...shown } = (await service.get(`/v1/agents/${id}`)).body;
-    expect(workingTasks).toBe(0);
+    const { workingTasks, waitingTasks, ...shown } = (await service.get(`/v1/agents/${id}`)).body;
+    expect([workingTasks, waitingTasks]).toEqual([0, 0]);
     expect((await service.get("/v1/agents")).body).toEqual({ items: [shown] });
     expect(shown.quarantine).toEqual({ since: expect.stringMatching(/^20.*Z$/) });
   });

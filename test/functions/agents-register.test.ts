@@ -38,7 +38,7 @@ describe("a registration", () => {
       updatedBy: "local",
       revision: 1,
     });
-    expect(await agentOf(id)).toEqual({ ...answer.body, workingTasks: 0 });
+    expect(await agentOf(id)).toEqual({ ...answer.body, workingTasks: 0, waitingTasks: 0 });
     expect(await inboxOf(id)).toMatchObject({ inboxDestinationType: "PULL_QUEUE", heartbeatIntervalSeconds: 60 });
     expect(await historyOf(id)).toEqual([{ at: createdAt, to: "CREATED", by: "local" }]);
   });

@@ -39,7 +39,7 @@ describe("a partial update", () => {
     const config = { ...before.config, ...(given.config as object | undefined) };
     const expected = { ...before, ...given, config, revision: 2, updatedAt };
     expect(await agentOf(id)).toEqual(expected);
-    expect({ ...answer.body, workingTasks: 0 }).toEqual(expected);
+    expect({ ...answer.body, workingTasks: 0, waitingTasks: 0 }).toEqual(expected);
     expect(await historyOf(id)).toHaveLength(1);
   });
 

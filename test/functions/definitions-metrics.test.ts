@@ -3,7 +3,7 @@ import { useService } from "../support/service.ts";
 import { tasksFor } from "./task-calls.ts";
 
 const service = useService();
-const { defined } = tasksFor(service);
+const { defined, worker, pooled, submitTo, claim, lapseTasks } = tasksFor(service);
 
 /** Puts `count` finished tasks of a definition into the archive; columns are SQL over `n`, which counts from 1. */
 async function finished(definitionId: string, count: number, columns: Record<string, string>): Promise<void> {
@@ -71,7 +71,7 @@ test("counts by state, rates, durations, usage and ratings, of each version by i
   await finished(await defined(), 5, failed);
 
   const { versions, ...rest } = await metricsOf(id);
-  expect(rest).toEqual({ definitionId: id, costThisMonthUsd: 0, budgetLimitUsd: 50 });
+  expect(rest).toEqual({ definitionId: id, waitingTasks: 0, workingTasks: 0, costThisMonthUsd: 0, budgetLimitUsd: 50 });
   const none = { COMPLETED: 0, FAILED: 0, TIMED_OUT: 0, CANCELLED: 0, REJECTED: 0 };
   const [newest, unclaimed, oldest] = versions;
   expect(versions).toHaveLength(3);
@@ -104,5 +104,21 @@ test("`from` is within and `to` is not", async () => {
 
 test("a definition without finished tasks has no figures", async () => {
   const id = await defined();
-  expect(await metricsOf(id)).toEqual({ definitionId: id, versions: [], costThisMonthUsd: 0 });
+  expect(await metricsOf(id)).toEqual({
+    definitionId: id,
+    versions: [],
+    waitingTasks: 0,
+    workingTasks: 0,
+    costThisMonthUsd: 0,
+  });
+});
+
+test("what waits in the pool and what its agents hold is counted as it is now", async () => {
+  const { agentId, definitionId } = await worker({ maxParallelTasks: 2 });
+  for (let n = 0; n < 5; n++) await pooled(definitionId);
+  await submitTo(agentId);
+  await claim(agentId, { maxTasks: 2 });
+  expect(await metricsOf(definitionId)).toMatchObject({ waitingTasks: 3, workingTasks: 2 });
+  await lapseTasks();
+  expect(await metricsOf(definitionId)).toMatchObject({ waitingTasks: 5, workingTasks: 0 });
 });

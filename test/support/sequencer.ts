@@ -5,6 +5,8 @@ const seconds: Record<string, number> = {
   "test/terraform.test.ts": 32,
   "test/start.test.ts": 45,
   "test/functions/messages-deliver-load.test.ts": 40,
+  "test/functions/tasks-load.test.ts": 35,
+  "test/examples-worker.test.ts": 35,
   "test/functions/messages-deliver-run.test.ts": 42,
   "test/examples.test.ts": 40,
   "test/build.test.ts": 27,

@@ -98,7 +98,14 @@ export const agents: RoomCases = {
       const fields = { tags: ["a"], capabilities: ["b"], definition: { id } };
       await made(kit, fields);
       await made(kit, fields);
-      const filters = { type: "worker", state: "CREATED", healthy: "false", definitionId: id, ownerTeam: "sales" };
+      const filters = {
+        type: "worker",
+        state: "CREATED",
+        healthy: "false",
+        quarantined: "false",
+        definitionId: id,
+        ownerTeam: "sales",
+      };
       return { query: { ...filters, tag: "a", capability: "b", q: "agen", pageSize: "1" } };
     },
     errors: {},
