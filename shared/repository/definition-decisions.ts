@@ -116,11 +116,6 @@ export function definitionDecisions(context: Context) {
      */
     retire(id: string, reason: string | undefined, revisions: Revisions): Promise<void> {
       return deciding(context, id, { revisions, reason, ...MANY }, async (_, bound, { retired }) => {
-        // Also against who just submits a task to its pool, or binds an agent to it: each holds the row's key.
-        await bound.db.execute(
-          "definitions.hold",
-          sql`select from cams.definitions d where d.definition_id = ${id} for update`,
-        );
         const teams = await bound.db.many(
           "definitions.teams_of",
           Named,

@@ -34,7 +34,8 @@ interface Deciding {
 /**
  * Runs `work` in a transaction with the definition's row locked: decisions about one definition are made one after the
  * other. Members are locked with it and in one order, as imports do: a team locked before its members would deadlock
- * with an import that has both.
+ * with an import that has both. Their keys too, at once: whether one is current is part of a key, which who binds an agent
+ * or submits a task to the pool holds, and a lock that had to become stronger later could deadlock.
  * @throws Problem definition_not_found, revision_mismatch; forbidden when another team owns it
  */
 export function deciding<T>(
@@ -57,7 +58,7 @@ export function deciding<T>(
           cross join jsonb_array_elements(coalesce(v.document -> 'members', '[]')) as m (member)
           where (v.definition_id, v.version) = (${id}, ${membersOf ?? sql`null`}))
         order by d.definition_id
-        for no key update`,
+        for update`,
     );
     const definition = locked.find((one) => one.id === id);
     if (!definition) throw definitionNotFound(id);

@@ -59,7 +59,7 @@ async function knownOf(
     sql`
       select ${definition} from cams.definitions d where d.definition_id = any (${[...decided]}::text[])
       order by d.definition_id
-      ${dryRun ? sql`` : sql`for no key update`}`,
+      ${dryRun ? sql`` : sql`for update`}`,
   );
   const others = await db.many(
     "definitions.named",

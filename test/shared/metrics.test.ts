@@ -40,6 +40,7 @@ test("every metric has its name, labels and type", async () => {
   const metrics = createMetrics();
   metrics.statement("inboxes.get", "ok", 0.002);
   metrics.message("delivered", 3);
+  metrics.task("COMPLETED", 2);
   metrics.inboxBacklog(7);
   metrics.oldestMessageAge(12.5);
   metrics.lookup("found", 64);
@@ -55,6 +56,7 @@ test("every metric has its name, labels and type", async () => {
     'cams_db_operation_duration_seconds_sum{operation="inboxes.get"}': 0.002,
     'cams_db_operation_duration_seconds_count{operation="inboxes.get"}': 1,
     'cams_messages_total{status="delivered"}': 3,
+    'cams_tasks_total{state="COMPLETED"}': 2,
     cams_inbox_backlog: 7,
     cams_oldest_message_age_seconds: 12.5,
     'cams_lookups_total{result="found"}': 64,
@@ -72,6 +74,7 @@ test("every metric has its name, labels and type", async () => {
     cams_db_operations_total: "counter",
     cams_db_operation_duration_seconds: "histogram",
     cams_messages_total: "counter",
+    cams_tasks_total: "counter",
     cams_inbox_backlog: "gauge",
     cams_oldest_message_age_seconds: "gauge",
     cams_lookups_total: "counter",
