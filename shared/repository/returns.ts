@@ -7,6 +7,8 @@ import { announceQueues, lettingGo } from "./task-rows.ts";
 
 const Queue = z.object({ pool: z.string().optional(), agentId: z.string().optional() });
 
+// Arrays of a subselect: of a hundred addresses themselves a table without statistics is read through.
+
 /**
  * Takes back every message of these inboxes that is in somebody's hand: no attempt is counted, and no token that was
  * given proves anything more. Answers how many. Whoever must leave none behind has locked the inboxes before.
@@ -17,7 +19,7 @@ export async function returnMessages({ db, now }: Context, addresses: readonly s
     sql`
       with held as materialized (
         select m.message_id from cams.messages m
-        where m.recipient_address = any (${addresses}::text[]) and m.lease_token is not null and m.available_at > ${now}
+        where m.recipient_address = any (array(select unnest(${addresses}::text[]))) and m.lease_token is not null and m.available_at > ${now}
         order by m.seq
         for update
       )
@@ -38,7 +40,7 @@ export async function returnTasks({ db, now, hints }: Context, agentIds: readonl
     sql`
       with held as materialized (
         select t.task_id from cams.tasks t
-        where t.agent_id = any (${agentIds}::text[]) and t.lease_token is not null and t.lease_until > ${now}
+        where t.agent_id = any (array(select unnest(${agentIds}::text[]))) and t.lease_token is not null and t.lease_until > ${now}
         order by t.seq
         for no key update
       )

@@ -15,7 +15,7 @@ const seed = Number(process.env.SEED ?? 20_261_121);
 
 // However many endpoints there come to be, the time for all of them together stays about the same. None has the garbage
 // or the tricks of the others, where it does not have all.
-const share = (runs: number) => Math.max(6, Math.ceil((runs * 15) / endpoints.length));
+const share = (runs: number) => Math.max(5, Math.ceil((runs * 10) / endpoints.length));
 
 /** What a schema takes, since that reaches the endpoint; of what it refuses, which is refused before any, a sample. */
 function worthTrying<T>(endpoint: Endpoint, inputs: readonly T[], isTaken: (input: T) => boolean): T[] {
@@ -23,7 +23,7 @@ function worthTrying<T>(endpoint: Endpoint, inputs: readonly T[], isTaken: (inpu
   const oneIn = (stride: number, some: T[]) => some.filter((_, i) => (i + first) % stride === 0);
   const taken = new Set(inputs.filter(isTaken));
   return [
-    ...oneIn(Math.ceil(endpoints.length / 60), [...taken]),
+    ...oneIn(Math.ceil(endpoints.length / 40), [...taken]),
     ...oneIn(
       Math.ceil(endpoints.length / 8),
       inputs.filter((input) => !taken.has(input)),

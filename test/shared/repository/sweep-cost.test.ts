@@ -29,15 +29,18 @@ describe.each(["before any statistics", "with statistics"])("of 100,000 inboxes 
     expect(executed.indexes, executed.plan).toContain("agent_inboxes_sweep");
   });
 
-  test.each(planModes)(
-    "the sweep marks the stale and looks at no other, nor at others' messages (%s)",
-    async (mode) => {
-      const executed = await execute(database.url, await statementOf((repo) => repo.sweep.markStale(1000)), mode);
-      expectRows(executed, "agent_inboxes", [STALE, STALE]);
-      expect(executed.indexes, executed.plan).toContain("agent_inboxes_sweep");
-      expectRows(executed, "messages", [30, 30]);
-    },
-  );
+  test.each(planModes)("the sweep marks the stale and looks at no other (%s)", async (mode) => {
+    const executed = await execute(database.url, await statementOf((repo) => repo.sweep.markStale(1000)), mode);
+    expectRows(executed, "agent_inboxes", [STALE, STALE]);
+    expect(executed.indexes, executed.plan).toContain("agent_inboxes_sweep");
+  });
+
+  test.each(planModes)("what they have in their hands is taken back without a look at others' (%s)", async (mode) => {
+    const silent = Array.from({ length: STALE }, (_, n) => `a${(n + 1) * 1000}`);
+    const marked = { seen: STALE, suspected: 0, silent };
+    const statement = await statementOf((repo) => repo.sweep.markStale(1000), [marked]);
+    expectRows(await execute(database.url, statement, mode), "messages", [30, 30]);
+  });
 });
 
 /** Each scan of the table looked at so many rows, none was thrown away after it was read. */
