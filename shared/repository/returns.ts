@@ -19,7 +19,8 @@ export async function returnMessages({ db, now }: Context, addresses: readonly s
     sql`
       with held as materialized (
         select m.message_id from cams.messages m
-        where m.recipient_address = any (array(select unnest(${addresses}::text[]))) and m.lease_token is not null and m.available_at > ${now}
+        where m.recipient_address = any (array(select unnest(${addresses}::text[])))
+          and m.lease_token is not null and m.available_at > ${now}
         order by m.seq
         for update
       )
@@ -40,7 +41,8 @@ export async function returnTasks({ db, now, hints }: Context, agentIds: readonl
     sql`
       with held as materialized (
         select t.task_id from cams.tasks t
-        where t.agent_id = any (array(select unnest(${agentIds}::text[]))) and t.lease_token is not null and t.lease_until > ${now}
+        where t.agent_id = any (array(select unnest(${agentIds}::text[])))
+          and t.lease_token is not null and t.lease_until > ${now}
         order by t.seq
         for no key update
       )
