@@ -206,7 +206,7 @@ create trigger tasks_settle_dependants after delete on cams.tasks
 for each row execute function cams.settle_dependants();
 
 -- What tasks of a definition came to between two times, by the version that did them; without a version what ended before
--- anybody claimed it. `succeeded` is of those that were tried to their end. With no search path of its own, so that it becomes
+-- anybody claimed it. The success rate is of those that were tried. With no search path of its own, so that it becomes
 -- part of the statement that asks: for one definition only that one's tasks are read.
 create function cams.agent_metrics_between(since timestamptz, until timestamptz)
 returns table (

@@ -44,8 +44,9 @@ test("docs/agents.md: its life, its queries and its quarantine run as printed", 
     { messages: ["start", "pause", "resume", "stop"].map((verb) => ({ messageType: `agent.${verb}` })) },
   ]);
   await make.agent({ type: "worker", tags: ["night"] });
-  const [all, capability, words, count] = await answers("docs/agents.md", "Find and count");
+  const [all, capability, words, quarantined, count] = await answers("docs/agents.md", "Find and count");
   for (const found of [all, capability, words]) expect(found.items).toMatchObject([{ id: "scout" }]);
+  expect(quarantined).toEqual({ items: [] });
   expect(count).toMatchObject({ count: 2, byState: { CREATED: 1, STOPPED: 1 } });
   expect(await answers("docs/agents.md", "Quarantine")).toMatchObject([
     { quarantine: { reason: "sees ghosts" } },

@@ -38,7 +38,7 @@ async function answerOf(url: string, { method, path, headers = {}, body }: Ask) 
 }
 
 const VARYING =
-  /cams_[\w-]{80}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+Z|(agent|principal|team)-[0-9a-f]{8}|"contentHash":"[0-9a-f]{64}"|whsec_[\w+/=]+/g;
+  /cams_[\w-]{80}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+Z|(agent|principal|team)-[0-9a-f]{8}|"contentHash":"[0-9a-f]{64}"|whsec_[\w+/=]+|(?<="(?:milliseconds|durationSeconds)":)[\d.]+/g;
 
 const asked = ({ method, path }: { method: string; path: string }, call: Call): Ask => ({
   method,
