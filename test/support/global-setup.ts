@@ -27,7 +27,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const dataDir = join(folder, "server");
   cpSync(cluster, dataDir, { recursive: true });
   // What has to outlive a crash of the machine is no test's business here; bench/ and start.test.ts have servers of their own.
-  const embedded = process.env.DATABASE_URL ? undefined : await startPostgres({ dataDir, settings: { fsync: "off" } });
+  const settings = { fsync: "off", max_connections: "400" };
+  const embedded = process.env.DATABASE_URL ? undefined : await startPostgres({ dataDir, settings });
   const adminUrl = embedded?.url ?? (process.env.DATABASE_URL as string);
   const template = `cams_template_${process.pid}`;
   await run(adminUrl, `create database ${template}`);
