@@ -90,7 +90,8 @@ async function insertDefinitions({ db, now, caller }: Context, rows: readonly ob
       from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
         as r (id text, kind text, "ownerTeam" text, current text, "currentSource" text, highest text)
       order by id
-      on conflict (definition_id) do nothing`,
+      -- Of any of its unique keys: one that is not named here would be an error when two insert at once.
+      on conflict do nothing`,
   );
   // As the server says it of a transaction that may succeed when it is run again.
   if (inserted < rows.length) throw Object.assign(new Error("a definition was made meanwhile"), { code: "40001" });
