@@ -116,15 +116,15 @@ export function claiming({ db, now, caller }: Context) {
               is not distinct from (a.definition_id, a.definition_version)
           where a.state = 'RUNNING'
           for no key update of a
-        ), moment as materialized (
-          -- After the wait: what ended meanwhile makes room, and what begins in it begins later. Not in the CTE that locks,
-          -- which writes its columns before it waits.
-          select agent.*, clock_timestamp() as at from agent
+        ), counted as materialized (
+          -- After the wait, not in the CTE that locks, which writes its columns before it waits: what ended meanwhile makes room.
+          select agent.*, p.timeout_seconds as most_seconds, p.retries,
+            least(${maxTasks}::integer, least(agent.max_concurrent_tasks, p.most)
+              - cams.working_tasks(agent.agent_id, clock_timestamp())) as free
+          from agent cross join policy p
         ), room as materialized (
-          select m.*, p.timeout_seconds as most_seconds, p.retries,
-            least(${maxTasks}::integer, least(m.max_concurrent_tasks, p.most)
-              - cams.working_tasks(m.agent_id, m.at)) as free
-          from moment m cross join policy p
+          -- After the count: what that found ended has ended before what begins in its place.
+          select counted.*, clock_timestamp() as at from counted
         ), due as materialized (
           -- By their places in the table: a plan made while that was small would read through it when it is large.
           select t.ctid as place from cams.tasks t
