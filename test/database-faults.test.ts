@@ -99,7 +99,7 @@ test("connections terminated or cut under load: no other answer than 202 and 503
       else
         await admin.query(
           `select pg_terminate_backend(pid) from pg_stat_activity
-           where application_name = 'cams' and pid <> pg_backend_pid()`,
+           where application_name = 'cams' and datname = current_database() and pid <> pg_backend_pid()`,
         );
     }
     await admin.end();
@@ -118,7 +118,10 @@ test("idle connections that the server closes are replaced: the log tells, the n
   const warning = vi.spyOn(service.app.log, "warning");
   const calls = () => Array.from({ length: POOL * 2 }, () => service.get("/health/ready"));
   await Promise.all(calls());
-  await service.sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'cams'");
+  await service.sql(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+     where application_name = 'cams' and datname = current_database()`,
+  );
   await delay(50);
   for (const { status } of await Promise.all(calls())) expect(status).toBe(200);
   expect(warning).toHaveBeenCalledWith("idle database connection lost", { error: expect.any(Error) });

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { useService } from "../support/service.ts";
 import { whileHeld } from "./calls.ts";
 import { archives, nothing, retentionOf } from "./retention.ts";
@@ -7,6 +7,7 @@ const service = useService();
 const sql = (text: string, values?: unknown[]) => service.sql(text, values);
 const { retain, partition, partitions, finished, insertKeys, takenBack, tidy } = retentionOf(service);
 
+beforeAll(tidy);
 afterEach(async () => {
   vi.restoreAllMocks();
   await tidy();

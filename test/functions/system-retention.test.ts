@@ -1,5 +1,5 @@
 import type pg from "pg";
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { useService } from "../support/service.ts";
 import { atOnce, callsFor, sessionsWait, whileHeld } from "./calls.ts";
 import { archives, nothing, retentionOf } from "./retention.ts";
@@ -10,6 +10,7 @@ const sql = <T extends pg.QueryResultRow>(text: string, values?: unknown[]) => s
 const { retain, partition, partitions, insertKeys, tidy } = retentionOf(service);
 const [messages] = archives;
 
+beforeAll(tidy);
 afterEach(async () => {
   vi.restoreAllMocks();
   await tidy();
@@ -178,7 +179,10 @@ describe("runs", () => {
     await whileHeld(service, `select from cams.${names[1]}`, [], async () => {
       const run = retain();
       await sessionsWait(service, 1);
-      await sql("select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock'");
+      await sql(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+         where wait_event_type = 'Lock' and datname = current_database()`,
+      );
       expect((await run).status).toBe(503);
     });
     expect(await partitions(messages.archive)).toContain(names[1]);

@@ -9,7 +9,10 @@ export const system: RoomCases = {
   "system-docs": simple,
   "system-metrics": simple,
   "system-migrate": {
-    success: async () => ({}),
+    success: async ({ service }) => {
+      await service.sql("select cams.make_partitions('message_archive', 14), cams.make_partitions('task_archive', 14)");
+      return {};
+    },
     errors: {
       migration_refused: async ({ service }) => {
         await service.sql(
