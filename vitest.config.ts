@@ -1,6 +1,10 @@
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 import { LongestFirst } from "./test/support/sequencer.ts";
+import { temporaryFolder } from "./test/support/temporary.ts";
+
+// Here, so that it also holds for the global setup and for whatever a test starts.
+process.env.TMPDIR ??= temporaryFolder();
 
 export default defineConfig({
   test: {
