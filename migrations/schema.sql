@@ -301,7 +301,62 @@ CREATE TRIGGER definitions_continue_revision BEFORE INSERT ON cams.definitions F
 CREATE TRIGGER definitions_not_truncated BEFORE TRUNCATE ON cams.definitions FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 grant select on cams.definitions to cams_agent;
 grant select, insert, update, delete on cams.definitions to cams_operator;
-grant select (current_version), select (definition_id) on cams.definitions to cams_system;
+grant select, select (current_version), select (definition_id) on cams.definitions to cams_system;
+
+create table cams.event_keys (
+  source text not null,
+  id text not null,
+  event_id uuid not null,
+  content_hash bytea not null,
+  messages integer not null,
+  tasks integer not null,
+  kept_until timestamp(3) with time zone not null,
+  constraint event_keys_key PRIMARY KEY (source, id)
+);
+CREATE INDEX event_keys_kept_until ON cams.event_keys USING btree (kept_until);
+grant select, insert, update on cams.event_keys to cams_agent;
+grant select, insert, update, delete on cams.event_keys to cams_system;
+
+create table cams.events (
+  event_id uuid not null,
+  transaction_id xid8 not null default pg_current_xact_id(),
+  seq bigint not null default nextval('event_arrival'::regclass),
+  published_at timestamp(3) with time zone not null,
+  published_by text not null,
+  source text not null,
+  id text not null,
+  type text not null,
+  subject text,
+  time timestamp with time zone not null,
+  datacontenttype text,
+  dataschema text,
+  extensions jsonb,
+  data json,
+  data_base64 text,
+  priority smallint not null,
+  traceparent text,
+  routed boolean not null,
+  messages integer not null default 0,
+  tasks integer not null default 0,
+  unhandled boolean not null generated always as ((routed AND ((messages + tasks) = 0))) stored,
+  constraint events_key PRIMARY KEY (published_at, event_id),
+  constraint events_data CHECK ((num_nonnulls(data, data_base64) < 2)),
+  constraint events_priority CHECK (((priority >= 1) AND (priority <= 4)))
+) partition by range (published_at);
+CREATE INDEX events_id ON cams.events USING btree (event_id);
+CREATE INDEX events_place ON cams.events USING btree (transaction_id, seq);
+CREATE INDEX events_source ON cams.events USING btree (source, event_id);
+CREATE INDEX events_subject ON cams.events USING btree (subject, event_id) WHERE (subject IS NOT NULL);
+CREATE INDEX events_type ON cams.events USING btree (type COLLATE "C", event_id);
+CREATE INDEX events_unhandled ON cams.events USING btree (event_id) WHERE unhandled;
+CREATE INDEX events_unrouted ON cams.events USING btree (published_at) WHERE (NOT routed);
+grant select, insert, update (messages), update (routed), update (tasks) on cams.events to cams_agent;
+grant select, insert, update (messages), update (routed), update (tasks) on cams.events to cams_operator;
+grant select, insert, update (messages), update (routed), update (tasks), delete on cams.events to cams_system;
+grant select, delete on cams.events_default to cams_system;
+grant usage on sequence cams.event_arrival to cams_agent;
+grant usage on sequence cams.event_arrival to cams_operator;
+grant usage on sequence cams.event_arrival to cams_system;
 
 create table cams.health_transitions (
   transition_id bigint not null generated always as identity,
@@ -477,7 +532,7 @@ create table cams.subscriptions (
   subscription_id uuid not null default uuid7(now()),
   event_type text not null,
   filters jsonb,
-  priority smallint not null,
+  priority smallint,
   ai_agent_address text,
   definition_id text,
   from_version text,
@@ -499,7 +554,9 @@ CREATE INDEX subscriptions_event_type ON cams.subscriptions USING btree (event_t
 CREATE INDEX subscriptions_inbox ON cams.subscriptions USING btree (ai_agent_address) WHERE (ai_agent_address IS NOT NULL);
 CREATE CONSTRAINT TRIGGER subscriptions_audit AFTER INSERT OR DELETE OR UPDATE ON cams.subscriptions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_change('subscription', 'subscription_id', 'owner_team', '{}');
 CREATE TRIGGER subscriptions_not_truncated BEFORE TRUNCATE ON cams.subscriptions FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+grant select, insert (ai_agent_address), insert (created_at), insert (created_by), insert (definition_id), insert (event_type), insert (filters), insert (owner_team), insert (priority), insert (subscription_id), delete on cams.subscriptions to cams_agent;
 grant select, insert, delete on cams.subscriptions to cams_operator;
+grant select on cams.subscriptions to cams_system;
 
 create table cams.task_archive (
   task_id uuid not null,
@@ -659,9 +716,11 @@ CREATE TRIGGER tasks_announce_again AFTER UPDATE ON cams.tasks FOR EACH ROW WHEN
 CREATE CONSTRAINT TRIGGER tasks_audit AFTER UPDATE OF approval ON cams.tasks DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((old.approval IS DISTINCT FROM new.approval)) EXECUTE FUNCTION record_task_decision();
 CREATE TRIGGER tasks_settle_dependants AFTER DELETE ON cams.tasks FOR EACH ROW EXECUTE FUNCTION settle_dependants();
 grant select, insert, update, delete on cams.tasks to cams_agent;
-grant select, update, delete on cams.tasks to cams_operator;
-grant select, update, delete on cams.tasks to cams_system;
+grant select, insert, update, delete on cams.tasks to cams_operator;
+grant select, insert, update, delete on cams.tasks to cams_system;
 grant usage on sequence cams.task_arrival to cams_agent;
+grant usage on sequence cams.task_arrival to cams_operator;
+grant usage on sequence cams.task_arrival to cams_system;
 
 create table cams.webhook_secrets (
   ai_agent_address text not null,
@@ -903,6 +962,47 @@ end
 $function$;
 grant execute on function cams.drop_partition(archive text, name text, kept_days integer) to cams_system;
 
+CREATE OR REPLACE FUNCTION cams.event_patterns(type text)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE STRICT
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  segments text[] := string_to_array(type, '.');
+  most integer := least(cardinality(segments), 8);
+  heads text[] := array[''];
+  patterns text[] := array['#', type];
+begin
+  for n in 1..most loop
+    heads := array(select head || segment || '.' from unnest(heads) head, unnest(array[segments[n], '*']) segment);
+    patterns := patterns || array(select head || '#' from unnest(heads) head);
+  end loop;
+  if cardinality(segments) = most then
+    patterns := patterns || array(select left(head, -1) from unnest(heads) head where left(head, -1) <> type);
+  end if;
+  return patterns;
+end
+$function$;
+grant execute on function cams.event_patterns(type text) to cams_agent;
+grant execute on function cams.event_patterns(type text) to cams_operator;
+grant execute on function cams.event_patterns(type text) to cams_system;
+
+CREATE OR REPLACE FUNCTION cams.hold_pools(ids text[])
+ RETURNS SETOF text
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select d.definition_id from cams.definitions d
+  where d.definition_id = any (ids) and d.current_status = 'PUBLISHED'
+  order by d.definition_id
+  for key share
+$function$;
+grant execute on function cams.hold_pools(ids text[]) to cams_agent;
+grant execute on function cams.hold_pools(ids text[]) to cams_operator;
+grant execute on function cams.hold_pools(ids text[]) to cams_system;
+
 CREATE OR REPLACE FUNCTION cams.iso(at timestamp with time zone)
  RETURNS text
  LANGUAGE sql
@@ -972,7 +1072,7 @@ CREATE OR REPLACE FUNCTION cams.make_partitions(archive text, days integer)
  SET "TimeZone" TO 'UTC'
 AS $function$
 declare
-  step interval := case archive when 'message_archive' then '1 day' when 'task_archive' then '1 month' end;
+  step interval := cams.partition_step(archive);
   made integer := 0;
   first timestamptz;
   name text;
@@ -1058,11 +1158,20 @@ AS $function$
   cross join lateral (
     select substring(pg_get_expr(partition.relpartbound, partition.oid) from 'TO \(''([^'']+)''\)')::timestamptz as ends
   ) bounds
-  where i.inhparent = ('cams.' || archive)::regclass and archive in ('message_archive', 'task_archive')
+  where i.inhparent = ('cams.' || archive)::regclass and cams.partition_step(archive) is not null
     and ends <= least(now() - make_interval(days => kept_days), date_trunc('day', now()))
   order by ends
 $function$;
 grant execute on function cams.old_partitions(archive text, kept_days integer) to cams_system;
+
+CREATE OR REPLACE FUNCTION cams.partition_step(archive text)
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case archive
+    when 'message_archive' then interval '1 day' when 'task_archive' then interval '1 month' when 'events' then interval '1 day' end
+$function$;
 
 CREATE OR REPLACE FUNCTION cams.record_agent_change()
  RETURNS trigger
