@@ -7,6 +7,7 @@ import { health } from "./health/index.ts";
 import { inboxes } from "./inboxes/index.ts";
 import { messages } from "./messages/index.ts";
 import { principals } from "./principals/index.ts";
+import { schedules } from "./schedules/index.ts";
 import { subscriptions } from "./subscriptions/index.ts";
 import { system } from "./system/index.ts";
 import { tasks } from "./tasks/index.ts";
@@ -21,6 +22,7 @@ export const endpoints: readonly Endpoint[] = [
   ...definitions,
   ...events,
   ...subscriptions,
+  ...schedules,
   ...audit,
   ...principals,
   ...system,
@@ -35,6 +37,7 @@ export const rooms: Record<string, string> = {
   definitions: "What agents and teams of agents are, in versions.",
   events: "What happened: published, kept for a time, and brought to those who subscribed to it.",
   subscriptions: "Who is to be told of which events.",
+  schedules: "What publishes events by the clock.",
   tasks: "Work for agents, from its submission to its end.",
   audit: "Who decided what, unforgeably.",
   principals: "Who may call, and their keys.",

@@ -315,6 +315,7 @@ create table cams.event_keys (
 );
 CREATE INDEX event_keys_kept_until ON cams.event_keys USING btree (kept_until);
 grant select, insert, update on cams.event_keys to cams_agent;
+grant select, insert, update on cams.event_keys to cams_operator;
 grant select, insert, update, delete on cams.event_keys to cams_system;
 
 create table cams.events (
@@ -527,6 +528,64 @@ CREATE TRIGGER principals_not_truncated BEFORE TRUNCATE ON cams.principals FOR E
 grant select on cams.principals to cams_agent;
 grant select, insert, update, delete on cams.principals to cams_operator;
 grant select on cams.principals to cams_system;
+
+create table cams.schedule_runs (
+  run_id uuid not null,
+  schedule_id uuid not null,
+  scheduled_for timestamp(3) with time zone not null,
+  outcome text not null,
+  late boolean not null,
+  manual boolean not null,
+  at timestamp(3) with time zone not null,
+  event_id uuid,
+  actor text not null,
+  constraint schedule_runs_key PRIMARY KEY (run_id),
+  constraint schedule_runs_schedule FOREIGN KEY (schedule_id) REFERENCES schedules(schedule_id) ON DELETE CASCADE,
+  constraint schedule_runs_outcome CHECK (
+CASE outcome
+    WHEN 'FIRED'::text THEN (event_id IS NOT NULL)
+    ELSE ((outcome = 'SKIPPED'::text) AND (event_id IS NULL) AND (NOT manual))
+END)
+);
+CREATE INDEX schedule_runs_at ON cams.schedule_runs USING btree (at);
+CREATE UNIQUE INDEX schedule_runs_once ON cams.schedule_runs USING btree (schedule_id, scheduled_for) WHERE (NOT manual);
+CREATE INDEX schedule_runs_schedule ON cams.schedule_runs USING btree (schedule_id, scheduled_for, run_id);
+grant select, insert on cams.schedule_runs to cams_operator;
+grant select, insert, update (at), delete on cams.schedule_runs to cams_system;
+
+create table cams.schedules (
+  schedule_id uuid not null,
+  name text not null,
+  event_type text not null,
+  payload json,
+  priority smallint not null,
+  cron text,
+  time_zone text,
+  run_at timestamp(3) with time zone,
+  enabled boolean not null,
+  misfire text not null,
+  next_run_at timestamp(3) with time zone,
+  last_run_at timestamp(3) with time zone,
+  owner_team text,
+  created_at timestamp(3) with time zone not null,
+  created_by text not null,
+  updated_at timestamp(3) with time zone not null,
+  updated_by text not null,
+  revision integer not null default 1,
+  constraint schedules_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
+  constraint schedules_audit_decisions TRIGGER DEFERRABLE INITIALLY DEFERRED,
+  constraint schedules_key PRIMARY KEY (schedule_id),
+  constraint schedules_misfire CHECK ((misfire = ANY (ARRAY['skip'::text, 'once'::text, 'all'::text]))),
+  constraint schedules_priority CHECK (((priority >= 1) AND (priority <= 4))),
+  constraint schedules_rest CHECK ((enabled OR (next_run_at IS NULL))),
+  constraint schedules_times CHECK (((num_nonnulls(cron, run_at) = 1) AND ((cron IS NULL) = (time_zone IS NULL))))
+);
+CREATE INDEX schedules_due ON cams.schedules USING btree (next_run_at) WHERE (next_run_at IS NOT NULL);
+CREATE CONSTRAINT TRIGGER schedules_audit AFTER INSERT OR DELETE ON cams.schedules DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_change('schedule', 'schedule_id', 'owner_team', '{next_run_at,last_run_at}');
+CREATE CONSTRAINT TRIGGER schedules_audit_decisions AFTER UPDATE ON cams.schedules DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((old.revision <> new.revision)) EXECUTE FUNCTION record_change('schedule', 'schedule_id', 'owner_team', '{next_run_at,last_run_at}');
+CREATE TRIGGER schedules_not_truncated BEFORE TRUNCATE ON cams.schedules FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+grant select, insert, update, delete on cams.schedules to cams_operator;
+grant select, update (last_run_at), update (next_run_at) on cams.schedules to cams_system;
 
 create table cams.subscriptions (
   subscription_id uuid not null default uuid7(now()),

@@ -15,6 +15,7 @@ export const problems = {
   task_not_found: { status: 404, title: "There is no such task" },
   event_not_found: { status: 404, title: "There is no such event" },
   subscription_not_found: { status: 404, title: "There is no such subscription" },
+  schedule_not_found: { status: 404, title: "There is no such schedule" },
   method_not_allowed: { status: 405, title: "This path does not take this method" },
   inbox_exists: { status: 409, title: "The address is taken" },
   inbox_in_use: { status: 409, title: "An agent is reached by the inbox" },
@@ -164,6 +165,11 @@ export function eventNotFound(id: string): Problem {
 /** The refusal of a subscription that there is not. */
 export function subscriptionNotFound(id: string): Problem {
   return new Problem("subscription_not_found", `There is no subscription ${id}.`);
+}
+
+/** The refusal of a schedule that there is not. */
+export function scheduleNotFound(id: string): Problem {
+  return new Problem("schedule_not_found", `There is no schedule ${id}.`);
 }
 
 /** The refusal of a task that there is not, or that the caller may not see. */

@@ -17,6 +17,7 @@ import { messages } from "./messages.ts";
 import { principals } from "./principals.ts";
 import { quarantine } from "./quarantine.ts";
 import { retention } from "./retention.ts";
+import { schedules } from "./schedules.ts";
 import { secrets } from "./secrets.ts";
 import { subscriptions } from "./subscriptions.ts";
 import { sweep } from "./sweep.ts";
@@ -38,6 +39,7 @@ const nouns = {
   definitions,
   events,
   subscriptions,
+  schedules,
   principals,
   audit,
   idempotency,

@@ -6,6 +6,9 @@ const segment = "[^\\s\\p{C}\\p{Z}.*#]+";
 /** So that the patterns that could match a type can all be named: 767 of them at most, however long it is. */
 const MAX_WILD_SEGMENTS = 8;
 
+/** Most bytes of an event's data as JSON in UTF-8. */
+const MAX_DATA_BYTES = 256 * 1024;
+
 /** What kind of event it is: 1 to 255 characters in segments separated by dots; every one is a pattern for itself. */
 export const EventType = z
   .string()
@@ -37,11 +40,20 @@ function isWithinLimits(pattern: string): boolean {
   return !isWild || segments.length - (segments.at(-1) === "#" ? 1 : 0) <= MAX_WILD_SEGMENTS;
 }
 
+/** What an event says: any JSON. */
+export const EventData = z
+  .unknown()
+  .refine(
+    (value) => Buffer.byteLength(JSON.stringify(value) ?? "") <= MAX_DATA_BYTES,
+    "must be at most 256 KiB as JSON",
+  )
+  .meta({ id: "EventData", description: "Any JSON of at most 256 KiB: the event's `data`." });
+
 /** The plain form of an event. */
 export const PlainEvent = z
   .strictObject({
     type: EventType,
-    payload: z.unknown().optional().meta({ id: "EventData", description: "Any JSON: the event's `data`." }),
+    payload: EventData.optional(),
     priority: Priority.optional(),
     source: text(1024)
       .optional()
