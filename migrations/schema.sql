@@ -84,6 +84,7 @@ create table cams.agent_transitions (
   constraint agent_transitions_key PRIMARY KEY (transition_id)
 );
 CREATE INDEX agent_transitions_agent ON cams.agent_transitions USING btree (agent_id, transition_id);
+CREATE TRIGGER agent_transitions_publish AFTER INSERT ON cams.agent_transitions FOR EACH ROW EXECUTE FUNCTION publish_agent_state();
 grant select, insert on cams.agent_transitions to cams_agent;
 grant select, insert, update (transition_id), delete on cams.agent_transitions to cams_system;
 
@@ -207,6 +208,7 @@ create table cams.budget_notices (
   constraint budget_notices_key PRIMARY KEY (definition_id, month, percent, limit_usd),
   constraint budget_notices_percent CHECK ((percent = ANY (ARRAY[70, 90, 100])))
 );
+CREATE TRIGGER budget_notices_publish AFTER INSERT ON cams.budget_notices FOR EACH ROW EXECUTE FUNCTION publish_budget();
 grant select, insert on cams.budget_notices to cams_system;
 
 create table cams.definition_costs (
@@ -299,6 +301,8 @@ CREATE CONSTRAINT TRIGGER definitions_audit AFTER INSERT OR DELETE ON cams.defin
 CREATE CONSTRAINT TRIGGER definitions_audit_decisions AFTER UPDATE ON cams.definitions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((((((old.definition_id IS DISTINCT FROM new.definition_id) OR (old.kind IS DISTINCT FROM new.kind)) OR (old.owner_team IS DISTINCT FROM new.owner_team)) OR (old.current_version IS DISTINCT FROM new.current_version)) OR (old.current_source IS DISTINCT FROM new.current_source)) OR (old.retired_at IS DISTINCT FROM new.retired_at))) EXECUTE FUNCTION record_change('definition', 'definition_id', 'owner_team', '{current_status}');
 CREATE TRIGGER definitions_continue_revision BEFORE INSERT ON cams.definitions FOR EACH ROW EXECUTE FUNCTION continue_revision('definition', 'definition_id');
 CREATE TRIGGER definitions_not_truncated BEFORE TRUNCATE ON cams.definitions FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+CREATE TRIGGER definitions_publish AFTER UPDATE OF current_version ON cams.definitions FOR EACH ROW WHEN ((new.current_version IS DISTINCT FROM old.current_version)) EXECUTE FUNCTION publish_definition();
+CREATE TRIGGER definitions_publish_first AFTER INSERT ON cams.definitions FOR EACH ROW WHEN ((new.current_version IS NOT NULL)) EXECUTE FUNCTION publish_definition();
 grant select on cams.definitions to cams_agent;
 grant select, insert, update, delete on cams.definitions to cams_operator;
 grant select, select (current_version), select (definition_id) on cams.definitions to cams_system;
@@ -339,7 +343,7 @@ create table cams.events (
   routed boolean not null,
   messages integer not null default 0,
   tasks integer not null default 0,
-  unhandled boolean not null generated always as ((routed AND ((messages + tasks) = 0))) stored,
+  unhandled boolean not null generated always as ((routed AND ((messages + tasks) = 0) AND (source <> '/cams'::text))) stored,
   constraint events_key PRIMARY KEY (published_at, event_id),
   constraint events_data CHECK ((num_nonnulls(data, data_base64) < 2)),
   constraint events_priority CHECK (((priority >= 1) AND (priority <= 4)))
@@ -675,6 +679,7 @@ CREATE INDEX task_archive_definition ON cams.task_archive USING btree (definitio
 CREATE INDEX task_archive_figures ON cams.task_archive USING btree (definition_id, finished_at) WHERE (definition_id IS NOT NULL);
 CREATE INDEX task_archive_id ON cams.task_archive USING btree (task_id);
 CREATE INDEX task_archive_submitted_by ON cams.task_archive USING btree (submitted_by, task_id);
+CREATE TRIGGER task_archive_publish_end AFTER INSERT ON cams.task_archive FOR EACH ROW EXECUTE FUNCTION publish_task_end();
 grant select, insert, update (rated_at), update (rated_by), update (rating), update (rating_comment) on cams.task_archive to cams_agent;
 grant select, insert on cams.task_archive to cams_operator;
 grant select, insert, update (seq), delete on cams.task_archive to cams_system;
@@ -773,6 +778,7 @@ CREATE INDEX tasks_submitted_by ON cams.tasks USING btree (submitted_by, task_id
 CREATE TRIGGER tasks_announce AFTER INSERT ON cams.tasks FOR EACH ROW WHEN (((new.pool IS NULL) AND (NOT new.waiting))) EXECUTE FUNCTION announce_task();
 CREATE TRIGGER tasks_announce_again AFTER UPDATE ON cams.tasks FOR EACH ROW WHEN (((new.pool IS NULL) AND (NOT new.waiting) AND (new.lease_token IS NULL) AND (old.waiting OR (old.lease_token IS NOT NULL)))) EXECUTE FUNCTION announce_task();
 CREATE CONSTRAINT TRIGGER tasks_audit AFTER UPDATE OF approval ON cams.tasks DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((old.approval IS DISTINCT FROM new.approval)) EXECUTE FUNCTION record_task_decision();
+CREATE TRIGGER tasks_publish_start AFTER UPDATE OF lease_token ON cams.tasks FOR EACH ROW WHEN (((new.lease_token IS NOT NULL) AND (new.lease_token IS DISTINCT FROM old.lease_token))) EXECUTE FUNCTION publish_task_start();
 CREATE TRIGGER tasks_settle_dependants AFTER DELETE ON cams.tasks FOR EACH ROW EXECUTE FUNCTION settle_dependants();
 grant select, insert, update, delete on cams.tasks to cams_agent;
 grant select, insert, update, delete on cams.tasks to cams_operator;
@@ -1230,6 +1236,108 @@ CREATE OR REPLACE FUNCTION cams.partition_step(archive text)
 AS $function$
   select case archive
     when 'message_archive' then interval '1 day' when 'task_archive' then interval '1 month' when 'events' then interval '1 day' end
+$function$;
+
+CREATE OR REPLACE FUNCTION cams.publish_agent_state()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform cams.publish_from_cams(
+    case
+      when new.to_state = 'CREATED' then 'agent.registered'
+      when new.to_state = 'RUNNING' then case when new.from_state = 'PAUSED' then 'agent.resumed' else 'agent.started' end
+      else 'agent.' || lower(new.to_state)
+    end,
+    new.agent_id,
+    jsonb_build_object('agentId', new.agent_id, 'aiAgentAddress', new.ai_agent_address, 'from', new.from_state, 'to', new.to_state,
+      'reason', new.reason, 'actor', new.actor),
+    case when new.to_state = 'FAILED' then 2 else 3 end);
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION cams.publish_budget()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform cams.publish_from_cams('budget.reached', new.definition_id,
+    jsonb_build_object('definitionId', new.definition_id, 'percent', new.percent, 'costUsd', new.cost_usd, 'limitUsd', new.limit_usd,
+      'month', new.month),
+    case new.percent when 100 then 1 when 90 then 2 else 3 end);
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION cams.publish_definition()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if new.current_version is null then
+    perform cams.publish_from_cams('definition.retired', new.definition_id,
+      jsonb_build_object('definitionId', new.definition_id, 'previousVersion', old.current_version), 3);
+  else
+    perform cams.publish_from_cams('definition.activated', new.definition_id,
+      jsonb_build_object('definitionId', new.definition_id, 'version', new.current_version,
+        'previousVersion', case when tg_op = 'UPDATE' then old.current_version end), 3);
+  end if;
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION cams.publish_from_cams(type text, subject text, data jsonb, priority integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  id uuid := cams.uuid7(clock_timestamp());
+  wanted boolean := exists (
+    select from cams.subscriptions s
+    where s.event_type = any (cams.event_patterns(publish_from_cams.type)) and left(s.event_type, 1) not in ('*', '#'));
+begin
+  insert into cams.events (event_id, published_at, published_by, source, id, type, subject, time, datacontenttype, data, priority, routed)
+  values (id, now(), 'cams', '/cams', id::text, publish_from_cams.type, publish_from_cams.subject, now(), 'application/json',
+    jsonb_strip_nulls(publish_from_cams.data)::json, publish_from_cams.priority, not wanted);
+  -- For the process that caused it: it tells those who follow, and matches what is wanted.
+  raise notice using message = case when wanted then 'cams.event.wanted' else 'cams.event' end;
+end
+$function$;
+grant execute on function cams.publish_from_cams(type text, subject text, data jsonb, priority integer) to cams_agent;
+grant execute on function cams.publish_from_cams(type text, subject text, data jsonb, priority integer) to cams_operator;
+grant execute on function cams.publish_from_cams(type text, subject text, data jsonb, priority integer) to cams_system;
+
+CREATE OR REPLACE FUNCTION cams.publish_task_end()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform cams.publish_from_cams('agent.task.' || lower(new.state), new.task_id::text,
+    jsonb_build_object('taskId', new.task_id, 'type', new.type, 'agentId', new.agent_id, 'definitionId', new.definition_id,
+      'definitionVersion', new.definition_version, 'attempt', new.attempt, 'error', new.error),
+    case when new.state in ('FAILED', 'TIMED_OUT') then 2 else 3 end);
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION cams.publish_task_start()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform cams.publish_from_cams('agent.task.started', new.task_id::text,
+    jsonb_build_object('taskId', new.task_id, 'type', new.type, 'agentId', new.agent_id, 'definitionId', new.definition_id,
+      'definitionVersion', new.definition_version, 'attempt', new.attempt),
+    3);
+  return null;
+end
 $function$;
 
 CREATE OR REPLACE FUNCTION cams.record_agent_change()

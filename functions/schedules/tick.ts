@@ -1,6 +1,8 @@
 import { defineEndpoint } from "../../shared/http/endpoint.ts";
 import { Ticked } from "../../shared/schemas/schedule.ts";
 
+/** Events of CAMS itself that one transaction brings to their subscribers: of a process that was killed before it did. */
+const ROUTED_AT_ONCE = 100;
 /** No further schedule after this: the next minute's tick goes on. */
 const BUDGET_MS = 40_000;
 
@@ -8,7 +10,7 @@ export const schedulesTick = defineEndpoint({
   name: "schedules-tick",
   method: "POST",
   path: "/v1/schedules/tick",
-  summary: "Fire the schedules that are due",
+  summary: "Fire the schedules that are due, and route what happened in CAMS itself",
   description: "Safe to fire twice or to overlap: each time of a schedule is fired once.",
   role: "system",
   status: 200,
@@ -28,6 +30,10 @@ export const schedulesTick = defineEndpoint({
       ticked.schedules += 1;
       ticked.fired += done.fired;
       ticked.skipped += done.skipped;
+    }
+    for (let routed = ROUTED_AT_ONCE; routed === ROUTED_AT_ONCE && performance.now() < end && !signal.aborted; ) {
+      routed = await repo.events.route(ROUTED_AT_ONCE);
+      ticked.eventsRouted += routed;
     }
     return { ...ticked, failed: failed.length };
   },

@@ -24,9 +24,14 @@ export interface Named {
 
 /**
  * For each type the subscriptions whose pattern fits it: those patterns can all be named, so that it costs what could
- * match, however many there are. Oldest first.
+ * match, however many there are. Oldest first. What happens in CAMS itself (`own`) is not meant by a pattern that begins
+ * with a wildcard, as the server's topics are not with MQTT.
  */
-export async function candidatesFor({ db, now }: Context, types: readonly string[]): Promise<Named[]> {
+export async function candidatesFor(
+  { db, now }: Context,
+  types: readonly string[],
+  { own = false }: { own?: boolean } = {},
+): Promise<Named[]> {
   const rows = await db.many(
     "events.candidates",
     Row,
@@ -45,6 +50,7 @@ export async function candidatesFor({ db, now }: Context, types: readonly string
           left join cams.definitions d on d.definition_id = s.definition_id
           left join cams.definition_versions v on (v.definition_id, v.version) = (d.definition_id, d.current_version)
           where s.event_type = any (cams.event_patterns(given.type))
+            and (not ${own}::boolean or left(s.event_type, 1) not in ('*', '#'))
         ) as candidates
       from unnest(${types}::text[]) with ordinality as given (type, place)
       order by given.place`,

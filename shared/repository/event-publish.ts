@@ -5,7 +5,8 @@ import { type EventToPublish, eventHash, type LoggedEvent } from "../rules/cloud
 import { type Match, matchesOf } from "../rules/event-matching.ts";
 import { pathSegment } from "../rules/paths.ts";
 import { priorityRank } from "../rules/priority.ts";
-import { EVENTS, poolTopic, topicsOf } from "../rules/topics.ts";
+import { EVENTS } from "../rules/topics.ts";
+import { announce } from "./event-announce.ts";
 import { routing } from "./event-fan-out.ts";
 import { candidatesFor, type Named } from "./event-match.ts";
 import type { Context } from "./index.ts";
@@ -38,8 +39,11 @@ interface Prepared {
 export function publishing(context: Context) {
   const { db, now, hints, caller } = context;
 
-  function prepare(event: EventToPublish, named: Named, unhandled: Named, traceparent: string | undefined): Prepared[] {
-    const { eventId, at } = named;
+  function prepare(
+    event: EventToPublish,
+    { eventId, unhandledId, at, candidates }: Named,
+    traceparent: string | undefined,
+  ) {
     const { traceparent: own, ...extensions } = event.extensions ?? {};
     const logged: LoggedEvent = {
       ...event,
@@ -51,21 +55,30 @@ export function publishing(context: Context) {
       extensions,
       traceparent: typeof own === "string" ? own : traceparent,
     };
-    const { matched } = matchesOf(logged, named.candidates);
-    const prepared = { event: logged, matched, ...(event.id !== undefined && { hash: eventHash(event) }) };
-    if (matched.length > 0 || event.type === UNHANDLED) return [prepared];
-    const told: LoggedEvent = {
-      eventId: named.unhandledId,
-      id: named.unhandledId,
-      type: UNHANDLED,
-      source: "/v1/events",
-      subject: eventId,
-      time: at,
-      datacontenttype: "application/json",
-      data: { eventId, type: logged.type, source: logged.source, id: logged.id },
-      priority: "LOW",
-    };
-    return [prepared, { event: told, parent: eventId, matched: matchesOf(told, unhandled.candidates).matched }];
+    const { matched } = matchesOf(logged, candidates);
+    const hash = event.id === undefined ? undefined : eventHash(event);
+    return { event: logged, matched, hash, unhandledId, at };
+  }
+
+  /** Events that tell of others which nobody gets. */
+  async function tellings(bound: Context, of: readonly ReturnType<typeof prepare>[]): Promise<Prepared[]> {
+    const unhandled = of.filter(({ event, matched }) => matched.length === 0 && event.type !== UNHANDLED);
+    if (unhandled.length === 0) return [];
+    const [named] = await candidatesFor(bound, [UNHANDLED], { own: true });
+    return unhandled.map(({ event: { eventId, type, source, id }, unhandledId, at }) => {
+      const told: LoggedEvent = {
+        eventId: unhandledId,
+        id: unhandledId,
+        type: UNHANDLED,
+        source: "/v1/events",
+        subject: eventId,
+        time: at,
+        datacontenttype: "application/json",
+        data: { eventId, type, source, id },
+        priority: "LOW",
+      };
+      return { event: told, parent: eventId, matched: matchesOf(told, named?.candidates ?? []).matched };
+    });
   }
 
   const rowOf = ({ event, hash, parent, matched }: Prepared, place: number) => ({
@@ -123,17 +136,16 @@ export function publishing(context: Context) {
   }
 
   /** Nothing when a target went away meanwhile. */
-  async function tryOnce(events: readonly EventToPublish[], traceparent: string | undefined) {
-    const named = await candidatesFor(context, [...events.map(({ type }) => type), UNHANDLED]);
-    const unhandled = named.at(-1) as Named;
-    const prepared = events.flatMap((event, n) => prepare(event, named[n] as Named, unhandled, traceparent));
-    const rows = await db.many("events.publish", Published, statement(prepared));
+  async function tryOnce(bound: Context, events: readonly EventToPublish[], traceparent: string | undefined) {
+    const named = await candidatesFor(
+      bound,
+      events.map(({ type }) => type),
+    );
+    const own = events.map((event, n) => prepare(event, named[n] as Named, traceparent));
+    const prepared: Prepared[] = [...own, ...(await tellings(bound, own))];
+    const rows = await bound.db.many("events.publish", Published, statement(prepared));
     if (rows.length === 0) return undefined;
-    for (const [n, { reused, eventId }] of rows.entries())
-      if (reused) {
-        const { source, id } = events[n] as EventToPublish;
-        throw new Problem("event_id_reused", `Another event ${eventId} was published with the id ${id} of ${source}.`);
-      }
+    for (const [n, row] of rows.entries()) if (row.reused) throw reused(events[n] as EventToPublish);
     return { rows, prepared };
   }
 
@@ -142,26 +154,45 @@ export function publishing(context: Context) {
    * source and id; of them nothing is made again.
    * @throws Problem event_id_reused when the content is another; overloaded
    */
-  async function publish(events: readonly EventToPublish[], traceparent: string | undefined) {
+  async function publish(given: readonly EventToPublish[], traceparent: string | undefined) {
+    const { events, places } = distinct(given);
+    // One statement is all or nothing by itself, but for an id that turns out to be another event's.
+    const mayBeReused = events.some(({ id }) => id !== undefined);
     for (let tries = 0; tries < MOST_TRIES; tries++) {
-      const done = await tryOnce(events, traceparent);
+      const done = await (mayBeReused && events.length > 1
+        ? context.transaction((_, bound) => tryOnce(bound, events, traceparent))
+        : tryOnce(context, events, traceparent));
       if (!done) continue;
       const { rows, prepared } = done;
       const fresh = new Set(rows.filter(({ replayed }) => !replayed).map(({ eventId }) => eventId));
       const matched = prepared.flatMap((one) => (fresh.has(one.parent ?? one.event.eventId) ? one.matched : []));
-      db.afterCommit(() => announce(matched, fresh.size > 0));
-      return rows.map(({ reused: _, ...row }) => ({ ...row, unhandled: row.messages + row.tasks === 0 }));
+      if (fresh.size > 0) db.afterCommit(() => announce(hints, matched, EVENTS));
+      const answers = rows.map(({ reused: _, ...row }) => ({ ...row, unhandled: row.messages + row.tasks === 0 }));
+      return places.map((place) => answers[place] as (typeof answers)[number]);
     }
     throw new Problem("overloaded", "Its subscriptions change all the time.", { retryAfterSeconds: 1 });
   }
 
-  function announce(matched: readonly Match[], isFresh: boolean): void {
-    const topics = matched.flatMap(({ aiAgentAddress, definitionId }) => [
-      ...(aiAgentAddress !== undefined ? topicsOf(aiAgentAddress) : []),
-      ...(definitionId !== undefined ? [poolTopic(definitionId)] : []),
-    ]);
-    for (const topic of new Set([...topics, ...(isFresh ? [EVENTS] : [])])) hints.publish(topic);
-  }
-
   return { publish };
+}
+
+/** Of events that are said more than once, the first; and for each given one which of them it is. */
+function distinct(given: readonly EventToPublish[]): { events: EventToPublish[]; places: number[] } {
+  const known = new Map<string, number>();
+  const events: EventToPublish[] = [];
+  const places = given.map((event) => {
+    const key = event.id === undefined ? undefined : JSON.stringify([event.source, event.id]);
+    const place = key === undefined ? undefined : known.get(key);
+    if (place !== undefined) {
+      if (!eventHash(event).equals(eventHash(events[place] as EventToPublish))) throw reused(event);
+      return place;
+    }
+    if (key !== undefined) known.set(key, events.length);
+    return events.push(event) - 1;
+  });
+  return { events, places };
+}
+
+function reused({ id, source }: EventToPublish): Problem {
+  return new Problem("event_id_reused", `Another event was published with the id ${id} of ${source}.`);
 }

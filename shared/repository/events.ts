@@ -5,6 +5,7 @@ import { readCursor, toPage } from "../rules/cursors.ts";
 import type { EventFilter } from "../schemas/event.ts";
 import { followingLog } from "./event-log.ts";
 import { publishing } from "./event-publish.ts";
+import { routingOwn } from "./event-route.ts";
 import { StoredEvent, shownEvent, storedEvent } from "./event-rows.ts";
 import { eventFigures } from "./event-stats.ts";
 import type { Context } from "./index.ts";
@@ -17,6 +18,7 @@ export function events(context: Context) {
   return {
     ...publishing(context),
     ...followingLog(context),
+    ...routingOwn(context),
     ...eventFigures(context),
 
     /** @throws Problem event_not_found */
