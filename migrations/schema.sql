@@ -358,7 +358,7 @@ CREATE INDEX events_unrouted ON cams.events USING btree (published_at) WHERE (NO
 grant select, insert, update (messages), update (routed), update (tasks) on cams.events to cams_agent;
 grant select, insert, update (messages), update (routed), update (tasks) on cams.events to cams_operator;
 grant select, insert, update (messages), update (routed), update (tasks), delete on cams.events to cams_system;
-grant select, delete on cams.events_default to cams_system;
+grant select, update (seq), delete on cams.events_default to cams_system;
 grant usage on sequence cams.event_arrival to cams_agent;
 grant usage on sequence cams.event_arrival to cams_operator;
 grant usage on sequence cams.event_arrival to cams_system;
@@ -1237,6 +1237,7 @@ AS $function$
   select case archive
     when 'message_archive' then interval '1 day' when 'task_archive' then interval '1 month' when 'events' then interval '1 day' end
 $function$;
+grant execute on function cams.partition_step(archive text) to cams_system;
 
 CREATE OR REPLACE FUNCTION cams.publish_agent_state()
  RETURNS trigger
