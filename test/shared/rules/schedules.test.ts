@@ -227,7 +227,7 @@ describe("a plan", () => {
     },
   );
 
-  test("is what looking at the clock in every minute says, for outages of up to a week over all changes of clocks", () => {
+  test("is what the clock of the zone says when it is read in every minute, for outages of up to a week over its changes", () => {
     const spans: Span[] = [
       spanOf("Europe/Berlin", "2027-03-28"),
       spanOf("Europe/Berlin", "2027-10-31"),
@@ -258,21 +258,20 @@ describe("a plan", () => {
           const nextRunAt = times.find((time) => time > first + start * MINUTE) as number;
           const now = nextRunAt + outage;
           const due = times.filter((time) => time >= nextRunAt && time <= now);
+          const isLate = (time = now) => now - time > 120_000;
           const wanted = due.map((time, nth) => {
-            const late = now - time > 120_000;
-            const isCaughtUp = {
-              skip: false,
-              once: nth === due.length - 1,
-              all: due.filter((other) => other > time && now - other > 120_000).length < 100,
-            }[misfire];
-            return { scheduledFor: new Date(time), outcome: late && !isCaughtUp ? "SKIPPED" : "FIRED", late };
+            const isCaughtUp = { skip: false, once: nth === due.length - 1, all: !isLate(due[nth + 100]) }[misfire];
+            return `${time} ${isLate(time) && !isCaughtUp ? "SKIPPED" : "FIRED"} ${isLate(time)}`;
           });
           const made = plan({ cron, timeZone: zone }, new Date(nextRunAt), new Date(now), { misfire });
-          expect(made.runs).toEqual(wanted);
+          const runs = made.runs.map(
+            ({ scheduledFor, outcome, late }) => `${scheduledFor.getTime()} ${outcome} ${late}`,
+          );
+          expect(runs.join("\n")).toBe(wanted.join("\n"));
           expect(made.next?.getTime()).toBe(times.find((time) => time > now));
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   }, 60_000);
 });
@@ -305,32 +304,39 @@ function spanOf(zone: string, day: string): Span {
 }
 
 function timesOf(cron: string, walls: Wall[]): number[] {
+  const fits = matcherOf(cron);
   const isFixed = !/[*/]/.test(cron.split(" ").slice(0, 2).join(""));
   let latest = Number.NEGATIVE_INFINITY;
   return walls
     .filter(({ wall }) => {
+      if (!isFixed) return fits(wall);
+      if (wall <= latest) return false;
       const shown = [wall];
-      if (isFixed && wall <= latest) return false;
-      if (isFixed && Number.isFinite(latest))
-        for (let missing = latest + MINUTE; missing < wall; missing += MINUTE) shown.push(missing);
-      latest = Math.max(latest, wall);
-      return shown.some((one) => fits(cron, new Date(one)));
+      for (let missing = wall - MINUTE; Number.isFinite(latest) && missing > latest; missing -= MINUTE)
+        shown.push(missing);
+      latest = wall;
+      return shown.some(fits);
     })
     .map(({ time }) => time);
 }
 
-function fits(cron: string, wall: Date): boolean {
-  const [minutes = "", hours = "", days = "", , weekdays = ""] = cron.split(" ");
-  const isDay = isIn(days, wall.getUTCDate(), 1);
-  const isWeekday = isIn(weekdays.replace("SUN", "0").replace("MON", "1").replace("TUE", "2"), wall.getUTCDay(), 0);
-  const isEither = days === "*" || weekdays === "*" ? isDay && isWeekday : isDay || isWeekday;
-  return isIn(minutes, wall.getUTCMinutes(), 0) && isIn(hours, wall.getUTCHours(), 0) && isEither;
+function matcherOf(cron: string): (wall: number) => boolean {
+  const words = cron.replace("SUN", "0").replace("MON", "1").replace("TUE", "2").split(" ");
+  const [minutes, hours, days, , weekdays] = words.map((field, index) => valuesOf(field, index === 2 ? 1 : 0));
+  const isEither = words[2] !== "*" && words[4] !== "*";
+  return (wall) => {
+    const date = new Date(wall);
+    if (!minutes?.has(date.getUTCMinutes()) || !hours?.has(date.getUTCHours())) return false;
+    const [isDay, isWeekday] = [days?.has(date.getUTCDate()) === true, weekdays?.has(date.getUTCDay()) === true];
+    return isEither ? isDay || isWeekday : isDay && isWeekday;
+  };
 }
 
-function isIn(field: string, value: number, lowest: number): boolean {
-  return field.split(",").some((part) => {
+function valuesOf(field: string, lowest: number): Set<number> {
+  const parts = field.split(",").flatMap((part) => {
     const [range = "", step = "1"] = part.split("/");
-    const [from = lowest, to = from] = range === "*" ? [lowest, 99] : range.split("-").map(Number);
-    return value >= from && value <= to && (value - from) % Number(step) === 0;
+    const [from = lowest, to = from] = range.startsWith("*") ? [lowest, 59] : range.split("-").map(Number);
+    return Array.from({ length: to - from + 1 }, (_, n) => from + n).filter((n) => (n - from) % Number(step) === 0);
   });
+  return new Set(parts);
 }
