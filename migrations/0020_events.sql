@@ -169,6 +169,7 @@ grant select, insert, update on cams.event_keys to cams_agent, cams_system;
 grant delete on cams.event_keys, cams.events, cams.events_default to cams_system;
 grant select on cams.events_default to cams_system;
 grant execute on function cams.event_patterns(text), cams.hold_pools(text[]) to cams_agent, cams_operator, cams_system;
+grant execute on function cams.partition_step(text) to cams_system;
 -- Who matches events sends what comes of them.
 grant insert on cams.tasks to cams_operator, cams_system;
 grant usage on sequence cams.task_arrival to cams_operator, cams_system;

@@ -557,7 +557,7 @@ create table cams.schedules (
   schedule_id uuid not null,
   name text not null,
   event_type text not null,
-  payload json,
+  payload text,
   priority smallint not null,
   cron text,
   time_zone text,
@@ -1231,6 +1231,7 @@ AS $function$
   select case archive
     when 'message_archive' then interval '1 day' when 'task_archive' then interval '1 month' when 'events' then interval '1 day' end
 $function$;
+grant execute on function cams.partition_step(archive text) to cams_system;
 
 CREATE OR REPLACE FUNCTION cams.record_agent_change()
  RETURNS trigger
