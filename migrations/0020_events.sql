@@ -183,6 +183,8 @@ revoke usage on sequence cams.task_arrival from cams_operator, cams_system;
 revoke insert on cams.tasks from cams_operator, cams_system;
 revoke select on cams.subscriptions from cams_system;
 revoke all on cams.subscriptions from cams_agent;
+-- A table with triggers that wait for the commit, as the audit's do, cannot be altered.
+set constraints all immediate;
 update cams.subscriptions set priority = 3 where priority is null;
 alter table cams.subscriptions alter column priority set not null;
 
