@@ -38,7 +38,8 @@ function parted(json: unknown): unknown {
   if (!isObject(json)) return json;
   fits(json);
   const pairs = Object.entries(json as object).filter(([name, value]) => value !== null || name === "data");
-  const isAttribute = ([name]: [string, unknown]) => ATTRIBUTES.has(name);
+  const isAttribute = ([name]: [string, unknown]) =>
+    ATTRIBUTES.has(name) && !(name === "data_base64" && Object.hasOwn(json as object, "data"));
   return {
     ...Object.fromEntries(pairs.filter(isAttribute)),
     extensions: pairs.filter((pair) => !isAttribute(pair)),

@@ -53,6 +53,7 @@ const ExtensionValue = z.union([attribute(1024, 0), z.int32(), z.boolean()]);
 const priorityOf = (word: unknown) => Priority.safeParse(typeof word === "string" ? word.toUpperCase() : word).data;
 
 function extensionFault(name: string, value: unknown): string | undefined {
+  if (name === "data_base64") return "must not be there beside data";
   if (!/^[a-z0-9]{1,40}$/.test(name)) return "is not an attribute's name: 1 to 40 of the characters a-z and 0-9";
   if (name === "priority") return priorityOf(value) ? undefined : `must be one of ${Priority.options.join(", ")}`;
   if (ExtensionValue.safeParse(value).success) return undefined;
@@ -72,17 +73,12 @@ const Extensions = z.custom<[string, unknown][]>().transform((entries, report) =
   return Object.fromEntries(entries) as Record<string, string | number | boolean>;
 });
 
-/** An event as it was taken apart: what is no attribute of CloudEvents is under `extensions`, as a list of pairs. */
+/**
+ * An event as it was taken apart: what is no attribute of CloudEvents is under `extensions`, as a list of pairs, and so is
+ * `data_base64` beside data, to be refused there with all other faults.
+ */
 const Parted = z
   .object({ ...attributes, extensions: Extensions })
-  .superRefine(
-    (event, report) => {
-      if ("data" in event && "data_base64" in event)
-        report.addIssue({ code: "custom", path: ["data_base64"], message: "must not be there beside data" });
-    },
-    // After other faults too.
-    { when: ({ value }) => typeof value === "object" && value !== null },
-  )
   .transform(({ extensions: { priority, ...extensions }, ...event }) => {
     const told = priorityOf(priority);
     return { ...event, ...(told && { priority: told }), extensions };
