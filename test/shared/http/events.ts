@@ -36,6 +36,7 @@ export interface EventAnswer {
   status: number;
   // biome-ignore lint/suspicious/noExplicitAny: what is in it is what a test asserts
   body: any;
+  text: string;
 }
 
 export type Post = (headers: OutgoingHttpHeaders, body?: string | Uint8Array) => Promise<EventAnswer>;
@@ -79,7 +80,7 @@ function postTo(url: string): Post {
     const [answer] = await once(asked, "response");
     let text = "";
     for await (const data of answer.setEncoding("utf8")) text += data;
-    return { status: answer.statusCode, body: JSON.parse(text) };
+    return { status: answer.statusCode, body: JSON.parse(text), text };
   };
 }
 
