@@ -34,9 +34,9 @@ const isObject = (json: unknown) => typeof json === "object" && json !== null &&
  * is not set; data that is null is data.
  * @throws Problem body_too_large
  */
-function parted(json: unknown): unknown {
+function parted(json: unknown, at = ""): unknown {
   if (!isObject(json)) return json;
-  fits(json);
+  fits(json, at);
   const pairs = Object.entries(json as object).filter(([name, value]) => value !== null || name === "data");
   const isAttribute = ([name]: [string, unknown]) =>
     ATTRIBUTES.has(name) && !(name === "data_base64" && Object.hasOwn(json as object, "data"));
@@ -46,9 +46,10 @@ function parted(json: unknown): unknown {
   };
 }
 
-function fits<T>(json: T): T {
+function fits<T>(json: T, at = ""): T {
   if (Buffer.byteLength(JSON.stringify(json)) <= MAX_EVENT_BYTES) return json;
-  throw new Problem("body_too_large", "An event may have 256 KiB at most as JSON.");
+  const errors = [{ pointer: at, message: "must be at most 256 KiB as JSON" }];
+  throw new Problem("body_too_large", "An event may have 256 KiB at most as JSON.", { errors });
 }
 
 /** Extensions stand among the attributes in what was sent. */
@@ -71,7 +72,9 @@ const batch: BodyForm<typeof EventBatch> = {
   isOf: (headers) => BATCH.test(headers["content-type"] ?? ""),
   read(_req, bytes) {
     const json = bytes ? parseJson(bytes) : [];
-    return Array.isArray(json) && json.length <= MAX_EVENTS ? json.map(parted) : json;
+    return Array.isArray(json) && json.length <= MAX_EVENTS
+      ? json.map((event, index) => parted(event, pointer([index])))
+      : json;
   },
   schema: EventBatch,
   placeOf: flat,

@@ -61,17 +61,20 @@ function extensionFault(name: string, value: unknown): string | undefined {
 }
 
 /** Names and values, as many as came. */
-const Extensions = z.custom<[string, unknown][]>().transform((entries, report) => {
-  // Before they are read: a body has room for 100,000.
-  if (entries.length > MAX_EXTENSIONS)
-    report.addIssue({ code: "custom", message: `must have at most ${MAX_EXTENSIONS} extension attributes` });
-  else
+const Extensions = z
+  .custom<[string, unknown][]>()
+  .transform((entries, report): Record<string, string | number | boolean> => {
+    // Before they are read: a body has room for 100,000.
+    if (entries.length > MAX_EXTENSIONS) {
+      report.addIssue({ code: "custom", message: `must have at most ${MAX_EXTENSIONS} extension attributes` });
+      return {};
+    }
     for (const [name, value] of entries) {
       const message = extensionFault(name, value);
       if (message) report.addIssue({ code: "custom", path: [name], message });
     }
-  return Object.fromEntries(entries) as Record<string, string | number | boolean>;
-});
+    return Object.fromEntries(entries as [string, string | number | boolean][]);
+  });
 
 /**
  * An event as it was taken apart: what is no attribute of CloudEvents is under `extensions`, as a list of pairs, and so is

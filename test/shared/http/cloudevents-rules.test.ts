@@ -179,7 +179,9 @@ describe("sizes", () => {
     expect((await post(STRUCTURED, JSON.stringify(event, null, 2))).status).toBe(201);
     expect(await post(STRUCTURED, JSON.stringify(larger))).toMatchObject(tooLarge);
     expect((await post(BATCH, JSON.stringify([event, event, event]))).status).toBe(201);
-    expect(await post(BATCH, JSON.stringify([event, larger]))).toMatchObject(tooLarge);
+    const batch = await post(BATCH, JSON.stringify([event, larger]));
+    expect(batch).toMatchObject(tooLarge);
+    expect(pointersOf(batch)).toEqual(["/1"]);
     const plain = { type: "a", payload: { text: "" } };
     const room = 256 * KIB - JSON.stringify(plain).length;
     expect((await post(JSON_TYPE, JSON.stringify({ ...plain, payload: { text: "x".repeat(room) } }))).status).toBe(201);
