@@ -93,17 +93,19 @@ export type CloudEvent = z.output<typeof Parted>;
 /** An event as it came: one that was sent plainly says less of itself than a CloudEvent. */
 export type IncomingEvent = { [Name in keyof CloudEvent]?: CloudEvent[Name] | undefined } & Pick<CloudEvent, "type">;
 
-type Mode = "plain" | "structured" | "binary" | "batch";
-const taken = <M extends Mode>(mode: M, events: IncomingEvent[]) => ({ mode, events });
-
 /** Events as they came, and how. */
-export type IncomingEvents = ReturnType<typeof taken<Mode>>;
+export interface IncomingEvents {
+  mode: "plain" | "structured" | "binary" | "batch";
+  events: IncomingEvent[];
+}
+
+const came = (mode: IncomingEvents["mode"], events: IncomingEvent[]): IncomingEvents => ({ mode, events });
 
 /** One event that came as JSON. */
-export const StructuredEvent = Parted.transform((event): IncomingEvents => taken("structured", [event]));
+export const StructuredEvent = Parted.transform((event) => came("structured", [event]));
 
 /** One event that came in headers and a body. */
-export const BinaryEvent = Parted.transform((event): IncomingEvents => taken("binary", [event]));
+export const BinaryEvent = Parted.transform((event) => came("binary", [event]));
 
 /** Several events in one body. */
 export const EventBatch = z
@@ -111,7 +113,7 @@ export const EventBatch = z
   .min(1)
   .max(MAX_EVENTS)
   .pipe(z.array(Parted))
-  .transform((events): IncomingEvents => taken("batch", events));
+  .transform((events) => came("batch", events));
 
 /** An event said plainly: the service gives it what a CloudEvent has beside. */
 export const PlainEvent = z
@@ -123,7 +125,7 @@ export const PlainEvent = z
     source: Source.optional(),
   })
   .meta({ id: "PlainEvent" })
-  .transform(({ payload, ...event }): IncomingEvents => taken("plain", [{ ...event, data: payload }]));
+  .transform(({ payload, ...event }) => came("plain", [{ ...event, data: payload }]));
 
 /** An event in the JSON format of CloudEvents, as it is described. */
 export const CloudEventJson = z
