@@ -37,7 +37,7 @@ const arrows: { from: RegExp; project: RegExp; packages: RegExp }[] = [
   {
     from: /^shared\/rules\//,
     project: /^shared\/(rules|schemas)\/|^shared\/(errors|json)\.ts$/,
-    packages: /^(zod|node:(net|crypto|util)|yaml|canonicalize|semver\/.+)$/,
+    packages: /^(zod|node:(net|crypto|util)|yaml|canonicalize|croner|semver\/.+)$/,
   },
   {
     from: /^shared\/delivery\//,

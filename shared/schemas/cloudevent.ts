@@ -1,6 +1,6 @@
 import * as z from "zod";
-import { JsonObject, TimestampInput } from "./common.ts";
-import { EventType } from "./event.ts";
+import { TimestampInput } from "./common.ts";
+import { EventType, PlainEvent } from "./event.ts";
 import { Priority } from "./message.ts";
 
 /** Most events of one batch. */
@@ -24,17 +24,17 @@ const URI = new RegExp(`^${scheme}${rest}$`);
 const URI_REFERENCE = new RegExp(`^(?:${scheme}|(?![^/?#]*:))${rest}$`);
 const MEDIA_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\s*(?:;.*)?$/;
 
-const Source = attribute(1024)
+const source = attribute(1024)
   .regex(URI_REFERENCE, "must be a URI reference as in RFC 3986")
   .meta({ description: "Where it happened: with the id, what makes an event one and the same.", example: "/orders" });
-const Subject = attribute(1024).meta({ description: "What it is about, of all there is at the source." });
+const subject = attribute(1024).meta({ description: "What it is about, of all there is at the source." });
 
 const attributes = {
   specversion: z.literal("1.0"),
   id: attribute(255),
-  source: Source,
+  source,
   type: EventType,
-  subject: Subject.optional(),
+  subject: subject.optional(),
   time: TimestampInput.optional(),
   datacontenttype: attribute(255).regex(MEDIA_TYPE, "must be a media type").optional(),
   dataschema: attribute(2048).regex(URI, "must be a URI as in RFC 3986").optional(),
@@ -115,17 +115,10 @@ export const EventBatch = z
   .pipe(z.array(Parted))
   .transform((events) => came("batch", events));
 
-/** An event said plainly: the service gives it what a CloudEvent has beside. */
-export const PlainEvent = z
-  .strictObject({
-    type: EventType,
-    payload: JsonObject,
-    priority: Priority.optional(),
-    subject: Subject.optional(),
-    source: Source.optional(),
-  })
-  .meta({ id: "PlainEvent" })
-  .transform(({ payload, ...event }) => came("plain", [{ ...event, data: payload }]));
+/** One event that was said plainly. */
+export const PlainlySaid = PlainEvent.transform(({ payload, ...event }) =>
+  came("plain", [{ ...event, ...(payload !== undefined && { data: payload, datacontenttype: "application/json" }) }]),
+);
 
 /** An event in the JSON format of CloudEvents, as it is described. */
 export const CloudEventJson = z

@@ -10,7 +10,7 @@ import { readConfig } from "../../../shared/config.ts";
 import { eventForms } from "../../../shared/http/cloudevents.ts";
 import { defineEndpoint } from "../../../shared/http/endpoint.ts";
 import { takeOver } from "../../../shared/http/takeover.ts";
-import { PlainEvent } from "../../../shared/schemas/cloudevent.ts";
+import { PlainlySaid } from "../../../shared/schemas/cloudevent.ts";
 import { createDatabase } from "../../support/database.ts";
 
 let made = 0;
@@ -22,7 +22,7 @@ export const echo = defineEndpoint({
   path: "/test/events",
   summary: "Answers the events that were sent",
   role: "agent",
-  body: PlainEvent,
+  body: PlainlySaid,
   forms: eventForms,
   status: 201,
   returns: z.looseObject({ mode: z.string(), made: z.int() }),
