@@ -32,6 +32,8 @@ export interface Services {
   retentionDays: number;
   /** How many days finished tasks and the history of agents are kept. */
   taskRetentionDays: number;
+  /** How many days events and the records of schedules are kept. */
+  eventRetentionDays: number;
   /** A new API key; of its secret only `hash` is to be kept. */
   makeApiKey(): { keyId: string; key: string; hash: Buffer };
   /** Resolves when every process acts on what principals and keys have become: each remembers them for a second. */

@@ -90,6 +90,7 @@ export function plan(
   now: Date,
   { misfire, keptDays = KEPT_DAYS }: { misfire: Misfire; keptDays?: number },
 ): Plan {
+  if (nextRunAt > now) return { runs: [], next: nextRunAt };
   const oldest = now.getTime() - keptDays * DAY;
   const due = nextRunAt.getTime() >= oldest ? [nextRunAt] : [];
   let next: Date | undefined;
