@@ -7,7 +7,7 @@ import { type Call, casesOf, kitFor, perform } from "../support/cases/index.ts";
 import { type Answer, client } from "../support/client.ts";
 import { keyPair, part, stripped } from "../support/issuer.ts";
 import publicEndpoints from "./public-endpoints.json" with { type: "json" };
-import { oneOfEach } from "./samples.ts";
+import { oneOfEach, typesOf } from "./samples.ts";
 import { tablesOf } from "./tables.ts";
 
 const guarded = useGuardedService();
@@ -146,11 +146,11 @@ test("every exception for strangers is of an endpoint that there is", () => {
 });
 
 // The gate before all endpoints is told the role; whatever else could matter is among them too.
-const samples = oneOfEach(({ role, method, bodyType }) => [role, method === "GET", bodyType]);
+const samples = oneOfEach(({ role, method, forms }) => [role, method === "GET", typesOf(forms)]);
 const { "no credential": none, "a forged token as Cloud Run hands it on": forged } = invalid;
 
 test("each role, each kind of request and YAML are among those that are tried with every credential", () => {
-  const tried = [...samples].map(({ role, method, bodyType }) => `${role} ${method} ${bodyType ?? ""}`);
+  const tried = [...samples].map(({ role, method, forms }) => `${role} ${method} ${typesOf(forms)}`);
   for (const kind of [
     /^agent GET/,
     /^agent P/,
