@@ -111,11 +111,14 @@ const plain: BodyForm<undefined> = {
   read: (req, bytes, faults) => fits(jsonForm.read(req, bytes, faults)),
 };
 
+/** As `eventForms`, one event at a time. */
+export const oneEventForms = [structured, binary, plain];
+
 /**
  * CloudEvents 1.0 over HTTP: structured, in batches, and binary (any type, as soon as there is a `ce-` header); without any
  * sign of it, the JSON of the endpoint's `body`. Each event may have 256 KiB as JSON.
  */
-export const eventForms = [structured, batch, binary, plain];
+export const eventForms = [batch, ...oneEventForms];
 
 function hasAttributes(headers: IncomingHttpHeaders): boolean {
   for (const name in headers) if (name.startsWith("ce-")) return true;

@@ -4,7 +4,7 @@ import type { ProblemCode } from "../errors.ts";
 import type { Logger } from "../logging/index.ts";
 import type { Metrics } from "../metrics/index.ts";
 import type { Repository } from "../repository/index.ts";
-import type { DatabaseRole, Role } from "../rules/access.ts";
+import type { Caller, DatabaseRole, Role } from "../rules/access.ts";
 import type { Service } from "../services/service.ts";
 import type { BodyForm } from "./forms.ts";
 
@@ -61,6 +61,7 @@ export interface Call<P = unknown, Q = unknown, B = unknown, N extends Needs = N
   params: Parsed<P>;
   query: Parsed<Q>;
   body: Parsed<B>;
+  caller: Caller;
   /** On behalf of the caller: it sees and changes what that may. */
   repo: Repository;
   /** Aborts when the caller is gone, the deadline has passed, or the process is to end. */

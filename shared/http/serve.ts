@@ -137,6 +137,7 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
       params: parsed.params as undefined,
       query: parsed.query as undefined,
       body: parsed.body as undefined,
+      caller,
       repo,
       ifMatch: ifMatchOf(req.headers["if-match"]),
       traceparent: traceparentOf(currentContext()?.trace),
