@@ -178,6 +178,7 @@ describe("a plan", () => {
     ["once", "03:00Z", "03:59:59Z", ["03:00Z FIRED late", "04:00Z"]],
     ["all", "01:00Z", "03:01:00Z", ["01:00Z FIRED late", "02:00Z FIRED late", "03:00Z FIRED", "04:00Z"]],
     ["all", "01:00Z", "03:03:00Z", ["01:00Z FIRED late", "02:00Z FIRED late", "03:00Z FIRED late", "04:00Z"]],
+    ["all", "02:00Z", "03:00:00Z", ["02:00Z FIRED late", "03:00Z FIRED", "04:00Z"]],
     ["all", "03:30Z", "03:31:00Z", ["03:30Z FIRED", "04:00Z"]],
     ["all", "05:00Z", "03:31:00Z", ["05:00Z"]],
   ])("%s, due at %s, at %s: %j", (misfire, due, now, expected) => {
