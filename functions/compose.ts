@@ -71,6 +71,7 @@ export async function compose(config: Config): Promise<App> {
     metrics,
     retentionDays: config.RETENTION_DAYS,
     taskRetentionDays: config.TASK_RETENTION_DAYS,
+    eventRetentionDays: 30,
     makeApiKey() {
       const keyId = randomUUIDv7();
       return { keyId, ...makeApiKey(keyId) };

@@ -31,6 +31,8 @@ export interface Services {
   retentionDays: number;
   /** How many days finished tasks and the history of agents are kept. */
   taskRetentionDays: number;
+  /** How many days the log of events goes back. */
+  eventRetentionDays: number;
   /** A new API key; of its secret only `hash` is to be kept. */
   makeApiKey(): { keyId: string; key: string; hash: Buffer };
   /** Resolves when every process acts on what principals and keys have become: each remembers them for a second. */
@@ -63,6 +65,8 @@ export interface Call<P = unknown, Q = unknown, B = unknown, N extends Needs = N
   ifMatch: readonly number[] | undefined;
   /** Whether the caller has this revision already (`If-None-Match`). */
   knows(revision: number): boolean;
+  /** Where the caller's last stream ended (`Last-Event-ID`). */
+  lastEventId: string | undefined;
   /** The caller's trace, to be stored on what is created. */
   traceparent: string | undefined;
   /** Marks the answer as a repetition of an earlier one (`Idempotent-Replayed`). */
@@ -94,7 +98,10 @@ interface Definition<P, Q, B, A, N extends Needs> {
   status: 200 | 201 | 202 | 204;
   /** The answer's shape; none with 204. */
   returns?: z.ZodType<A>;
-  /** The answer's media type when it is not JSON: the handler then returns the text. */
+  /**
+   * The answer's media type when it is not JSON: the handler then returns the text, and with `text/event-stream` its
+   * pieces. Each request for these is taken for one that waits; `signal` ends them.
+   */
   contentType?: string;
   /** Path of what was created, for `Location`. */
   location?(answer: NoInfer<A>): string;

@@ -2,6 +2,7 @@ import * as z from "zod";
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiParameters } from "zod-openapi";
 import { type ProblemCode, problems } from "../errors.ts";
 import { type Endpoint, jsonTypeOf } from "./endpoint.ts";
+import { streams } from "./stream.ts";
 
 const Problem = z
   .object({
@@ -91,6 +92,8 @@ function operationOf(endpoint: Endpoint): ZodOpenApiOperationObject {
     headers["If-Match"] = header("Only if the resource is at this revision: its `ETag`.").optional();
   if (endpoint.revalidates)
     headers["If-None-Match"] = header("Answer 304 if the resource is still at this revision: its `ETag`.").optional();
+  if (streams(endpoint))
+    headers["Last-Event-ID"] = header("Go on behind this event of an earlier stream: its `id`.").optional();
   const requestParams = {
     ...(params && { path: params }),
     ...(query && { query }),

@@ -1,17 +1,9 @@
 import * as z from "zod";
 import { sql } from "../db/sql.ts";
 import { cloudEventOf } from "../rules/cloud-events.ts";
+import type { Position } from "../rules/event-positions.ts";
 import { loggedEvent, StoredEvent, storedEvent } from "./event-rows.ts";
 import type { Context } from "./index.ts";
-
-/** A place in the log: behind everything that a reader at it has seen. */
-export interface Position {
-  /** Milliseconds since 1970: nothing behind it was published much earlier. */
-  at: number;
-  /** Id of the writing transaction (`xid8`, as decimal text). */
-  transaction: string;
-  seq: number;
-}
 
 /** An event of the log, and the place behind it. */
 export interface LogEntry {

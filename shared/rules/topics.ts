@@ -6,9 +6,6 @@ export function inboxTopic(address: string): string {
 /** The topic of hints that something may be delivered to a webhook or a Pub/Sub topic. */
 export const DELIVERIES = "deliveries";
 
-/** The topic of hints that something was published to the log of events. */
-export const EVENTS = "events";
-
 /** Everybody who may take what has become available in an inbox, whatever its type. */
 export function topicsOf(address: string): string[] {
   return [inboxTopic(address), DELIVERIES];

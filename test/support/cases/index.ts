@@ -3,6 +3,7 @@ import { agents } from "./agents.ts";
 import { audit } from "./audit.ts";
 import type { EndpointCases, RoomCases } from "./case.ts";
 import { definitions } from "./definitions.ts";
+import { events } from "./events.ts";
 import { health } from "./health.ts";
 import { inboxes } from "./inboxes.ts";
 import { messages } from "./messages.ts";
@@ -21,6 +22,7 @@ export const cases: RoomCases = {
   ...definitions,
   ...definitionMetrics,
   ...tasks,
+  ...events,
   ...audit,
   ...principals,
   ...system,
