@@ -18,12 +18,14 @@ export function isPieces(body: unknown): body is Pieces {
   return typeof body === "object" && body !== null && Symbol.asyncIterator in body;
 }
 
-/** A reader that takes nothing for so long is given up; pieces come more often than that. */
-const STALLED_MS = 30_000;
-/** How long the pieces' source has to let go of what it holds, a listening connection, before the answer is ended. */
-const LEAVE_MS = 300;
-/** What is then still on its way to a slow reader has this long. */
-const END_MS = 500;
+const LIMITS = {
+  /** A reader that takes nothing for so long is given up; pieces come more often than that. */
+  stalledMs: 30_000,
+  /** How long the pieces' source has to let go of what it holds, a listening connection, before the answer is ended. */
+  leaveMs: 300,
+  /** What is then still on its way to a slow reader has this long. */
+  endMs: 500,
+};
 /** Who calls is asked again with the first piece after so long. */
 const ASK_MS = 5_000;
 /** So long it may stay untold, because the database does not answer, before the stream is cut off. */
@@ -33,17 +35,17 @@ const UNTOLD_MS = 60_000;
  * Writes pieces as their reader takes them: none is asked for while the last one is on its way. Once `signal` aborts the
  * answer is ended as if there were no more. `res` has its head already.
  */
-export async function pour(res: ServerResponse, pieces: Pieces, signal: AbortSignal): Promise<void> {
+export async function pour(res: ServerResponse, pieces: Pieces, signal: AbortSignal, limits = LIMITS): Promise<void> {
   const timers: NodeJS.Timeout[] = [];
   const later = (ms: number, act: () => void) => void timers.push(setTimeout(act, ms).unref());
   const end = () => {
     if (res.writableEnded || res.destroyed) return;
     res.end();
-    later(END_MS, () => res.destroy());
+    later(limits.endMs, () => res.destroy());
   };
-  const onAbort = () => later(LEAVE_MS, end);
+  const onAbort = () => later(limits.leaveMs, end);
   res.once("close", () => timers.forEach(clearTimeout));
-  res.setTimeout(STALLED_MS, () => void res.destroy());
+  res.setTimeout(limits.stalledMs, () => void res.destroy());
   signal.addEventListener("abort", onAbort, { once: true });
   try {
     for await (const piece of pieces) {
