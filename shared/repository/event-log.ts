@@ -14,10 +14,13 @@ export interface LogEntry {
 }
 
 const Place = z.object({ at: z.number(), transaction: z.string(), seq: z.number() });
+/** Where reading goes on, and an event if there is one. */
 const Row = z.object({
-  ...Place.shape,
+  ...Place.partial().shape,
+  ...StoredEvent.partial().shape,
+  readAt: z.number(),
+  horizon: z.string(),
   pending: z.boolean(),
-  entry: StoredEvent.extend({ at: z.number(), transaction: z.string(), seq: z.number() }).optional(),
 });
 
 /** How much later than its transaction's beginning an event can come: longer than any request may take. */
@@ -41,10 +44,10 @@ export function followingLog({ db, now }: Context) {
           with horizon as materialized (
             select ${HORIZON} as xmin, ${milliseconds(now)} as at
           )
-          select h.at, h.xmin::text as transaction, 0 as seq, exists (
+          select h.at as "readAt", h.xmin::text as horizon, exists (
               select from cams.events e
               where e.transaction_id >= h.xmin and e.published_at >= ${now} - ${SLACK}
-            ) as pending, case when e."eventId" is not null then to_jsonb(e) end as entry
+            ) as pending, e.*
           from horizon h left join lateral (
             select ${storedEvent}, ${milliseconds(sql`e.published_at`)} as at, e.transaction_id::text as transaction, e.seq
             from cams.events e
@@ -56,17 +59,18 @@ export function followingLog({ db, now }: Context) {
           ) e on true
           order by e.transaction::xid8, e.seq`,
       );
-      const entries = rows.flatMap(({ entry }): LogEntry[] => {
-        if (!entry) return [];
-        const { at, transaction, seq, ...row } = entry;
-        return [{ position: { at, transaction, seq }, type: row.type, event: cloudEventOf(loggedEvent(row)) }];
+      const entries = rows.flatMap((row): LogEntry[] => {
+        if (row.eventId === undefined) return [];
+        const event = row as z.output<typeof Place> & z.output<typeof StoredEvent>;
+        const position = { at: event.at, transaction: event.transaction, seq: event.seq };
+        return [{ position, type: event.type, event: cloudEventOf(loggedEvent(event)) }];
       });
       const [first] = rows;
       if (!first) throw new Error("a reading of the log has no row");
-      const { at, transaction, seq, pending } = first;
-      const more = entries.length === limit;
       const last = entries.at(-1);
-      return { events: entries, position: more && last ? last.position : { at, transaction, seq }, more, pending };
+      const more = entries.length === limit;
+      const horizon = { at: first.readAt, transaction: first.horizon, seq: 0 };
+      return { events: entries, position: more && last ? last.position : horizon, more, pending: first.pending };
     },
 
     /** Where what is to come begins. */

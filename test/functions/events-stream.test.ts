@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { request } from "node:http";
 import { EventSource } from "eventsource";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { useService } from "../support/service.ts";
+import { startService, useService } from "../support/service.ts";
 import { startFront } from "../support/tcp-front.ts";
 import { follow, publish } from "./followers.ts";
 
@@ -118,6 +118,18 @@ test("an EventSource that is cut off connects again by itself and misses nothing
   await publish(service, ["alert.two", "alert.three"]);
   await seen("alert.one", "alert.two", "alert.three");
   expect(asked).toEqual([null, messages[0]?.lastEventId]);
+});
+
+test("what is published by a call is there at once, as it was published, in every process", async () => {
+  const other = await startService({}, { url: service.databaseUrl, drop: async () => {} });
+  onTestFinished(other.close);
+  const followers = [await follow(service.url), await follow(other.url)];
+  const { body } = await service.post("/v1/events", { type: "alert.fire", payload: { floor: 3 }, priority: "HIGH" });
+  for (const follower of followers) {
+    await seen(follower, ["alert.fire", "event.unhandled"]);
+    const { event } = (await service.get(`/v1/events/${body.eventId}`)).body;
+    expect(follower.blocks[1]?.data).toEqual(event);
+  }
 });
 
 describe("refused", () => {

@@ -68,17 +68,23 @@ function blockOf(text: string): Block {
   return block;
 }
 
-/** As the log's rows are written; `$1` are the types. */
+/** Writes events past the service; `$1` are their types, `$2` how many characters of data each has. */
 export const INSERT = `
-  insert into cams.events (type, event)
-  select type, jsonb_build_object('specversion', '1.0', 'id', gen_random_uuid(), 'source', '/test', 'type', type,
-    'time', now(), 'data', jsonb_build_object('text', repeat('x', $2)))
-  from unnest($1::text[]) with ordinality as given (type, n) order by n`;
+  insert into cams.events (event_id, published_at, published_by, source, id, type, time, datacontenttype, data, priority, routed)
+  select event_id, now(), 'test', '/test', event_id, type, now(), 'application/json',
+    json_build_object('text', repeat('x', $2)), 3, true
+  from (
+    select cams.uuid7(now()) as event_id, type, n from unnest($1::text[]) with ordinality as given (type, n)
+  ) given
+  order by n`;
+
+/** Says, as a process does, that there is more in the log. */
+export const HINT = "select pg_notify('cams_hints', E'test\\nevents')";
 
 /** Publishes events past the service, in one transaction, and says so as a process does. */
 export async function publish(service: Pick<Service, "sql">, types: readonly string[], size = 0): Promise<void> {
   await service.sql(INSERT, [types, size]);
-  await service.sql("select pg_notify('cams_hints', E'test\\nevents')");
+  await service.sql(HINT);
 }
 
 /** How often the log was read so far. */
