@@ -43,12 +43,18 @@ export function followingLog({ db, now }: Context) {
         sql`
           with horizon as materialized (
             select ${HORIZON} as xmin, ${milliseconds(now)} as at
-          )
-          select h.at as "readAt", h.xmin::text as horizon, exists (
-              select from cams.events e
+          ), state as materialized (
+            -- Once, and with an order, which has the index looked into: as a column beside the rows it was 4 ms for each.
+            select h.*, coalesce((
+              select true from cams.events e
               where e.transaction_id >= h.xmin and e.published_at >= ${now} - ${SLACK}
-            ) as pending, e.*
-          from horizon h left join lateral (
+              order by e.transaction_id desc
+              limit 1
+            ), false) as pending
+            from horizon h
+          )
+          select h.at as "readAt", h.xmin::text as horizon, h.pending, e.*
+          from state h left join lateral (
             select ${storedEvent}, ${milliseconds(sql`e.published_at`)} as at, e.transaction_id::text as transaction, e.seq
             from cams.events e
             where (e.transaction_id, e.seq) > (${position.transaction}::xid8, ${position.seq}::bigint)
