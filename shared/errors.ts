@@ -48,6 +48,7 @@ export const problems = {
   subscription_of_definition: { status: 409, title: "The subscription is a trigger of a definition" },
   idempotency_key_reused: { status: 409, title: "The idempotency key was used for another request" },
   migration_refused: { status: 409, title: "The schema cannot be brought up to date like this" },
+  position_expired: { status: 410, title: "The log does not go back so far" },
   revision_mismatch: { status: 412, title: "The resource has changed since it was read" },
   body_too_large: { status: 413, title: "The body is too large" },
   unsupported_media_type: { status: 415, title: "The body's type is not taken here" },

@@ -48,7 +48,7 @@ const arrows: { from: RegExp; project: RegExp; packages: RegExp }[] = [
   {
     from: /^shared\/services\//,
     project: /^shared\/(services|delivery|outbound|db|rules|repository|logging|metrics)\/|^shared\/config\.ts$/,
-    packages: /^(node:timers\/promises|pg)$/,
+    packages: /^(node:(crypto|timers\/promises)|pg)$/,
   },
   { from: /^shared\/schemas\//, project: /^shared\/schemas\//, packages: /^zod$/ },
   {

@@ -70,6 +70,8 @@ export interface Call<P = unknown, Q = unknown, B = unknown, N extends Needs = N
   ifMatch: readonly number[] | undefined;
   /** Whether the caller has this revision already (`If-None-Match`). */
   knows(revision: number): boolean;
+  /** Where the caller's last stream ended (`Last-Event-ID`). */
+  lastEventId: string | undefined;
   /** The caller's trace, to be stored on what is created. */
   traceparent: string | undefined;
   /** Marks the answer as a repetition of an earlier one (`Idempotent-Replayed`). */
@@ -101,7 +103,10 @@ interface Definition<P, Q, B, A, N extends Needs, F extends BodyForm> {
   status: 200 | 201 | 202 | 204;
   /** The answer's shape; none with 204. */
   returns?: z.ZodType<A>;
-  /** The answer's media type when it is not JSON: the handler then returns the text. */
+  /**
+   * The answer's media type when it is not JSON: the handler then returns the text, and with `text/event-stream` its
+   * pieces. Each request for these is taken for one that waits; `signal` ends them.
+   */
   contentType?: string;
   /** Path of what was created, for `Location`. */
   location?(answer: NoInfer<A>): string;

@@ -3,6 +3,7 @@ import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiParamete
 import { type ProblemCode, problems } from "../errors.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { formsOf } from "./request.ts";
+import { streams } from "./stream.ts";
 
 const Problem = z
   .object({
@@ -92,6 +93,8 @@ function operationOf(endpoint: Endpoint): ZodOpenApiOperationObject {
     headers["If-Match"] = header("Only if the resource is at this revision: its `ETag`.").optional();
   if (endpoint.revalidates)
     headers["If-None-Match"] = header("Answer 304 if the resource is still at this revision: its `ETag`.").optional();
+  if (streams(endpoint))
+    headers["Last-Event-ID"] = header("Go on behind this event of an earlier stream: its `id`.").optional();
   const requestParams = {
     ...(params && { path: params }),
     ...(query && { query }),

@@ -1,17 +1,9 @@
 import * as z from "zod";
 import { sql } from "../db/sql.ts";
 import { cloudEventOf } from "../rules/cloud-events.ts";
+import type { Position } from "../rules/event-positions.ts";
 import { loggedEvent, StoredEvent, storedEvent } from "./event-rows.ts";
 import type { Context } from "./index.ts";
-
-/** A place in the log: behind everything that a reader at it has seen. */
-export interface Position {
-  /** Milliseconds since 1970: nothing behind it was published much earlier. */
-  at: number;
-  /** Id of the writing transaction (`xid8`, as decimal text). */
-  transaction: string;
-  seq: number;
-}
 
 /** An event of the log, and the place behind it. */
 export interface LogEntry {
@@ -22,10 +14,13 @@ export interface LogEntry {
 }
 
 const Place = z.object({ at: z.number(), transaction: z.string(), seq: z.number() });
+/** Where reading goes on, and an event if there is one. */
 const Row = z.object({
-  ...Place.shape,
+  ...Place.partial().shape,
+  ...StoredEvent.partial().shape,
+  readAt: z.number(),
+  horizon: z.string(),
   pending: z.boolean(),
-  entry: StoredEvent.extend({ at: z.number(), transaction: z.string(), seq: z.number() }).optional(),
 });
 
 /** How much later than its transaction's beginning an event can come: longer than any request may take. */
@@ -48,12 +43,18 @@ export function followingLog({ db, now }: Context) {
         sql`
           with horizon as materialized (
             select ${HORIZON} as xmin, ${milliseconds(now)} as at
-          )
-          select h.at, h.xmin::text as transaction, 0 as seq, exists (
-              select from cams.events e
+          ), state as materialized (
+            -- Once, and with an order, which has the index looked into: as a column beside the rows it was 4 ms for each.
+            select h.*, coalesce((
+              select true from cams.events e
               where e.transaction_id >= h.xmin and e.published_at >= ${now} - ${SLACK}
-            ) as pending, case when e."eventId" is not null then to_jsonb(e) end as entry
-          from horizon h left join lateral (
+              order by e.transaction_id desc
+              limit 1
+            ), false) as pending
+            from horizon h
+          )
+          select h.at as "readAt", h.xmin::text as horizon, h.pending, e.*
+          from state h left join lateral (
             select ${storedEvent}, ${milliseconds(sql`e.published_at`)} as at, e.transaction_id::text as transaction, e.seq
             from cams.events e
             where (e.transaction_id, e.seq) > (${position.transaction}::xid8, ${position.seq}::bigint)
@@ -64,17 +65,18 @@ export function followingLog({ db, now }: Context) {
           ) e on true
           order by e.transaction::xid8, e.seq`,
       );
-      const entries = rows.flatMap(({ entry }): LogEntry[] => {
-        if (!entry) return [];
-        const { at, transaction, seq, ...row } = entry;
-        return [{ position: { at, transaction, seq }, type: row.type, event: cloudEventOf(loggedEvent(row)) }];
+      const entries = rows.flatMap((row): LogEntry[] => {
+        if (row.eventId === undefined) return [];
+        const event = row as z.output<typeof Place> & z.output<typeof StoredEvent>;
+        const position = { at: event.at, transaction: event.transaction, seq: event.seq };
+        return [{ position, type: event.type, event: cloudEventOf(loggedEvent(event)) }];
       });
       const [first] = rows;
       if (!first) throw new Error("a reading of the log has no row");
-      const { at, transaction, seq, pending } = first;
-      const more = entries.length === limit;
       const last = entries.at(-1);
-      return { events: entries, position: more && last ? last.position : { at, transaction, seq }, more, pending };
+      const more = entries.length === limit;
+      const horizon = { at: first.readAt, transaction: first.horizon, seq: 0 };
+      return { events: entries, position: more && last ? last.position : horizon, more, pending: first.pending };
     },
 
     /** Where what is to come begins. */

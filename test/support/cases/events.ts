@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Kit, RoomCases } from "./case.ts";
 
+const DAY_MS = 24 * 60 * 60 * 1000;
 const noEvent = { eventId: "019a0000-0000-7000-8000-000000000000" };
 
 /** An event that one inbox gets, of a type that no other call has. */
@@ -48,5 +49,11 @@ export const events: RoomCases = {
       return { query: { from: "2026-01-01T00:00:00Z" } };
     },
     errors: {},
+  },
+  "events-stream": {
+    success: async () => ({ query: { type: "alert.#", after: new Date(Date.now() - DAY_MS).toISOString() } }),
+    errors: {
+      position_expired: async () => ({ headers: { "last-event-id": `${Date.now() - 31 * DAY_MS}-100-1` } }),
+    },
   },
 };
