@@ -82,8 +82,9 @@ export function schedules(context: Context) {
   return {
     ...ticking(context),
 
-    /** @throws Problem invalid_request naming what is wrong with its times */
+    /** @throws Problem invalid_request naming what is wrong with its times; forbidden to an operator without a team */
     async create(given: Given): Promise<Shown> {
+      if (!decidesOver(caller, caller.team)) throw forbidden(`${caller.principal} has no team to own a schedule.`);
       const { cron, timeZone, runAt, nextRunAt } = due(given, given.enabled, await clock(context));
       return db.one(
         "schedules.create",

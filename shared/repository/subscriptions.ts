@@ -11,7 +11,8 @@ import { candidatesFor } from "./event-match.ts";
 import type { Context } from "./index.ts";
 
 const Cursor = z.tuple([z.guid()]);
-const Target = z.object({ kind: z.string(), ownerTeam: z.string().optional(), retired: z.boolean() });
+const Definition = z.object({ kind: z.string(), ownerTeam: z.string().optional(), retired: z.boolean() });
+type To = z.output<typeof Subscription>["to"];
 
 /** A subscription `s`, as the API shows it. */
 const shown = sql`
@@ -25,11 +26,11 @@ const shown = sql`
 export function subscriptions(context: Context) {
   const { db, now, caller } = context;
 
-  /** @throws Problem definition_not_found, definition_kind_mismatch, definition_retired; forbidden when it is another team's */
-  async function ensureOwnDefinition(id: string): Promise<void> {
+  /** @throws Problem definition_not_found; forbidden when it is another team's */
+  async function ownDefinition(id: string): Promise<z.output<typeof Definition>> {
     const found = await db.one(
       "subscriptions.definition",
-      Target,
+      Definition,
       sql`
         select d.kind, d.owner_team as "ownerTeam", d.retired_at is not null as retired
         from cams.definitions d
@@ -37,17 +38,23 @@ export function subscriptions(context: Context) {
       () => definitionNotFound(id),
     );
     if (!isUnbound(caller) && (found.ownerTeam === undefined || found.ownerTeam !== caller.team))
-      throw forbidden(`${caller.principal} subscribes nothing to ${id}: another team owns it.`);
-    if (found.kind !== "Agent")
-      throw new Problem("definition_kind_mismatch", `${id} is a ${found.kind}: it has no pool.`);
-    if (found.retired) throw new Problem("definition_retired", `${id} is retired.`);
+      throw forbidden(`${caller.principal} does not decide over what ${id} gets: another team owns it.`);
+    return found;
   }
 
-  /** @throws Problem as its target is missing, closed, or not the caller's */
-  async function ensureOwnTarget(to: z.output<typeof Subscription>["to"]): Promise<void> {
-    if ("definitionId" in to) return ensureOwnDefinition(to.definitionId);
-    const refused = (await refusals(context, [to.aiAgentAddress])).get(to.aiAgentAddress);
+  /** @throws Problem inbox_not_found; forbidden when the caller does not act for it */
+  async function ensureOwnInbox(address: string): Promise<void> {
+    const refused = (await refusals(context, [address])).get(address);
     if (refused) throw refused;
+  }
+
+  /** @throws Problem as its target is missing, takes no tasks, or is not the caller's */
+  async function ensureMayGet(to: To): Promise<void> {
+    if ("aiAgentAddress" in to) return ensureOwnInbox(to.aiAgentAddress);
+    const id = to.definitionId;
+    const { kind, retired } = await ownDefinition(id);
+    if (kind !== "Agent") throw new Problem("definition_kind_mismatch", `${id} is a ${kind}: it has no pool.`);
+    if (retired) throw new Problem("definition_retired", `${id} is retired.`);
   }
 
   async function get(id: string): Promise<z.output<typeof Subscription>> {
@@ -65,7 +72,7 @@ export function subscriptions(context: Context) {
      * @throws Problem inbox_not_found, definition_not_found, definition_kind_mismatch, definition_retired; forbidden
      */
     async create({ to, eventType, filters, priority }: z.output<typeof SubscriptionToCreate>) {
-      await ensureOwnTarget(to);
+      await ensureMayGet(to);
       const address = "aiAgentAddress" in to ? to.aiAgentAddress : undefined;
       const definition = "definitionId" in to ? to.definitionId : undefined;
       const made = await db.one(
@@ -117,8 +124,9 @@ export function subscriptions(context: Context) {
           "subscription_of_definition",
           `It is a trigger of ${JSON.stringify(found.to)} ${found.fromVersion}: it goes with that version.`,
         );
+      const { to } = found;
       if (!decidesOver(caller, found.ownerTeam) && found.createdBy !== caller.principal)
-        await ensureOwnTarget(found.to);
+        await ("definitionId" in to ? ownDefinition(to.definitionId) : ensureOwnInbox(to.aiAgentAddress));
       if (revisions && !revisions.includes(found.revision))
         throw new Problem("revision_mismatch", `The subscription is at revision ${found.revision}.`);
       const deleted = await db.execute(

@@ -14,7 +14,7 @@ interface Given {
 export function scheduleOf({ cron, timeZone = "UTC", runAt }: Given, now: Date): Schedule {
   const faults: Fault[] = [];
   const fault = (field: string, message: string | undefined) => {
-    if (message !== undefined) faults.push({ pointer: `/${field}`, message });
+    if (message !== undefined) faults.push({ pointer: field && `/${field}`, message });
   };
   if ((cron === undefined) === (runAt === undefined)) fault("", "must have either cron or runAt");
   if (cron !== undefined) {

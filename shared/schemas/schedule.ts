@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { Page, pageOf, Timestamp, TimestampInput, text, Uuid } from "./common.ts";
+import { Page, pageOf, Timestamp, TimestampInput, text, Uuid, wholeNumber } from "./common.ts";
 import { EventData, EventType } from "./event.ts";
 import { Priority } from "./message.ts";
 
@@ -78,13 +78,7 @@ export const Schedule = z
 
 export const SchedulePath = z.strictObject({ scheduleId: Uuid });
 export const ScheduleQuery = z.strictObject({
-  preview: z.coerce
-    .number()
-    .int()
-    .min(0)
-    .max(100)
-    .default(0)
-    .meta({ description: "How many of the next times to answer." }),
+  preview: wholeNumber().min(0).max(100).default(0).meta({ description: "How many of the next times to answer." }),
 });
 
 /** Filters of the list. */

@@ -232,7 +232,7 @@ run "gateway" {
   # Operation.
 
   assert {
-    condition     = strcontains(google_logging_metric.runs.filter, "|cams-messages-send|") && strcontains(google_logging_metric.scheduler_failures.filter, "\"^(cams-health-sweep|cams-messages-deliver|cams-system-retention)$\"")
+    condition     = strcontains(google_logging_metric.runs.filter, "|cams-messages-send|") && strcontains(google_logging_metric.scheduler_failures.filter, "\"^(cams-health-sweep|cams-messages-deliver|cams-schedules-tick|cams-system-retention)$\"")
     error_message = "Another installation, whose prefix begins with this one's, would be watched too."
   }
   assert {
