@@ -71,7 +71,7 @@ export async function compose(config: Config): Promise<App> {
     metrics,
     retentionDays: config.RETENTION_DAYS,
     taskRetentionDays: config.TASK_RETENTION_DAYS,
-    eventRetentionDays: 30,
+    eventRetentionDays: config.EVENT_RETENTION_DAYS,
     makeApiKey() {
       const keyId = randomUUIDv7();
       return { keyId, ...makeApiKey(keyId) };

@@ -76,14 +76,27 @@ declare
   segments text[] := string_to_array(type, '.');
   most integer := least(cardinality(segments), 8);
   heads text[] := array[''];
+  longer text[];
+  head text;
   patterns text[] := array['#', type];
 begin
+  -- Loops over expressions, not queries over arrays: those took 0.3 ms.
   for n in 1..most loop
-    heads := array(select head || segment || '.' from unnest(heads) head, unnest(array[segments[n], '*']) segment);
-    patterns := patterns || array(select head || '#' from unnest(heads) head);
+    longer := '{}';
+    foreach head in array heads loop
+      longer := longer || (head || segments[n] || '.') || (head || '*.');
+    end loop;
+    heads := longer;
+    foreach head in array heads loop
+      patterns := patterns || (head || '#');
+    end loop;
   end loop;
   if cardinality(segments) = most then
-    patterns := patterns || array(select left(head, -1) from unnest(heads) head where left(head, -1) <> type);
+    foreach head in array heads loop
+      if left(head, -1) <> type then
+        patterns := patterns || left(head, -1);
+      end if;
+    end loop;
   end if;
   return patterns;
 end
@@ -162,14 +175,14 @@ as $$
   order by ends
 $$;
 
-select cams.make_partitions('events', 14);
-
 grant select, insert, update (routed, messages, tasks) on cams.events to cams_agent, cams_operator, cams_system;
 grant usage on sequence cams.event_arrival to cams_agent, cams_operator, cams_system;
 grant select, insert, update on cams.event_keys to cams_agent, cams_system;
 grant delete on cams.event_keys, cams.events, cams.events_default to cams_system;
-grant select on cams.events_default to cams_system;
+grant select, update (seq) on cams.events_default to cams_system;
+grant execute on function cams.partition_step(text) to cams_system;
 grant execute on function cams.event_patterns(text), cams.hold_pools(text[]) to cams_agent, cams_operator, cams_system;
+grant execute on function cams.partition_step(text) to cams_system;
 -- Who matches events sends what comes of them.
 grant insert on cams.tasks to cams_operator, cams_system;
 grant usage on sequence cams.task_arrival to cams_operator, cams_system;
@@ -183,6 +196,8 @@ revoke usage on sequence cams.task_arrival from cams_operator, cams_system;
 revoke insert on cams.tasks from cams_operator, cams_system;
 revoke select on cams.subscriptions from cams_system;
 revoke all on cams.subscriptions from cams_agent;
+-- A table with triggers that wait for the commit, as the audit's do, cannot be altered.
+set constraints all immediate;
 update cams.subscriptions set priority = 3 where priority is null;
 alter table cams.subscriptions alter column priority set not null;
 

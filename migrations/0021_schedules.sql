@@ -5,7 +5,8 @@ create table cams.schedules (
   schedule_id uuid not null,
   name text not null,
   event_type text not null,
-  payload json,
+  -- JSON, kept as text: the audit makes jsonb of each row, which has no form for \u0000 and writes 1e300 with all its zeros.
+  payload text,
   priority smallint not null,
   cron text,
   time_zone text,

@@ -25,7 +25,7 @@ const arrows: { from: RegExp; project: RegExp; packages: RegExp }[] = [
   },
   {
     from: /^shared\/repository\//,
-    project: /^shared\/(repository|db|rules|schemas)\/|^shared\/errors\.ts$|^migrations\/checksums\.json$/,
+    project: /^shared\/(repository|db|rules|schemas)\/|^shared\/(errors|json)\.ts$|^migrations\/checksums\.json$/,
     packages: /^(node:crypto|zod)$/,
   },
   {

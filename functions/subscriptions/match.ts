@@ -1,5 +1,6 @@
+import { oneEventForms } from "../../shared/http/cloudevents.ts";
 import { defineEndpoint } from "../../shared/http/endpoint.ts";
-import { PlainEvent } from "../../shared/schemas/event.ts";
+import { PlainlySaid } from "../../shared/schemas/cloudevent.ts";
 import { SubscriptionMatches } from "../../shared/schemas/subscription.ts";
 
 export const subscriptionsMatch = defineEndpoint({
@@ -9,12 +10,15 @@ export const subscriptionsMatch = defineEndpoint({
   summary: "Ask who would get an event, and why",
   description: "Nothing is published.",
   role: "agent",
-  body: PlainEvent,
+  body: PlainlySaid,
+  forms: oneEventForms,
   status: 200,
   returns: SubscriptionMatches,
   errors: [],
   handler: async ({ body, repo }) => {
-    const event = { type: body.type, data: body.payload, priority: body.priority ?? "NORMAL" };
+    const [given] = body.events;
+    if (!given) throw new Error("an event came as none");
+    const event = { type: given.type, data: given.data, priority: given.priority ?? "NORMAL" };
     const { matched, missed } = await repo.subscriptions.match(event);
     return { matched: matched.map(considered), missed: missed.map(considered), unhandled: matched.length === 0 };
   },

@@ -160,6 +160,7 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
       params: parsed.params as undefined,
       query: parsed.query as undefined,
       body: parsed.body as undefined,
+      caller,
       repo,
       ifMatch: ifMatchOf(req.headers["if-match"]),
       lastEventId: lastEventIdOf(req.headers["last-event-id"]),

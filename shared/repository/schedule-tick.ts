@@ -48,7 +48,7 @@ export function ticking({ now, transaction }: Context) {
               "schedules.take_due",
               Due,
               sql`
-              select s.schedule_id as "scheduleId", s.name, s.event_type as "eventType", s.payload,
+              select s.schedule_id as "scheduleId", s.name, s.event_type as "eventType", s.payload::json,
                 (array['CRITICAL', 'HIGH', 'NORMAL', 'LOW'])[s.priority] as priority, s.cron, s.time_zone as "timeZone",
                 s.run_at as "runAt", s.misfire, s.next_run_at as "nextRunAt", cams.iso(${now}) as now
               from cams.schedules s

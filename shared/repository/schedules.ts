@@ -28,7 +28,7 @@ const Clock = z.object({ now: z.string() });
 
 /** A schedule `s`, as the API shows it. */
 const shown = sql`
-  s.schedule_id as "scheduleId", s.name, s.event_type as "eventType", s.payload,
+  s.schedule_id as "scheduleId", s.name, s.event_type as "eventType", s.payload::json,
   (array['CRITICAL', 'HIGH', 'NORMAL', 'LOW'])[s.priority] as priority, s.enabled, s.misfire, s.cron, s.time_zone as "timeZone",
   s.run_at as "runAt", s.next_run_at as "nextRunAt", s.last_run_at as "lastRunAt", s.owner_team as "ownerTeam",
   s.created_at as "createdAt", s.created_by as "createdBy", s.updated_at as "updatedAt", s.updated_by as "updatedBy", s.revision`;
@@ -92,7 +92,7 @@ export function schedules(context: Context) {
           with s as (
             insert into cams.schedules (schedule_id, name, event_type, payload, priority, cron, time_zone, run_at, enabled,
               misfire, next_run_at, owner_team, created_at, created_by, updated_at, updated_by)
-            select cams.uuid7(${now}), ${given.name}, ${given.eventType}, ${asJson(given.payload)}::json,
+            select cams.uuid7(${now}), ${given.name}, ${given.eventType}, ${asJson(given.payload)},
               ${priorityRank(given.priority)}::smallint, ${cron}, ${timeZone}, ${runAt}::timestamptz, ${given.enabled}::boolean,
               ${given.misfire}, ${nextRunAt}::timestamptz, ${caller.team}, ${now}, ${caller.principal}, ${now}, ${caller.principal}
             returning *
@@ -163,7 +163,7 @@ export function schedules(context: Context) {
           Schedule,
           sql`
             update cams.schedules s
-            set name = ${to.name}, event_type = ${to.eventType}, payload = ${asJson(to.payload)}::json,
+            set name = ${to.name}, event_type = ${to.eventType}, payload = ${asJson(to.payload)},
               priority = ${priorityRank(to.priority)}::smallint, enabled = ${enabled}::boolean, misfire = ${to.misfire},
               cron = ${when.cron}, time_zone = ${when.timeZone}, run_at = ${when.runAt}::timestamptz,
               next_run_at = ${when.nextRunAt}::timestamptz, updated_at = ${now}, updated_by = ${caller.principal},

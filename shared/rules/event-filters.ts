@@ -34,7 +34,8 @@ function valueAt(data: unknown, path: string): unknown {
 }
 
 function holds(condition: Condition, value: unknown): boolean {
-  const elements: unknown[] = Array.isArray(value) ? value : value === undefined ? [] : [value];
+  // What is not there is equal to nothing, as an object is.
+  const elements: unknown[] = Array.isArray(value) ? value : [value];
   if (typeof condition !== "object" || condition === null || Array.isArray(condition))
     return elements.some((element) => isAnyOf(condition, element));
   const { not, exists, ...bounds } = condition;

@@ -28,7 +28,7 @@ export interface Plan {
 }
 
 // Lists and ranges (30 2,14 * * *) are fixed times, as for cron itself; croner alone takes them for intervals.
-const RULES = { mode: "5-part", fixedTimeRule: "no-wildcard" } as const;
+const RULES = { fixedTimeRule: "no-wildcard" } as const;
 const FORM =
   "must be minute, hour, day of month, month and day of week, such as 0 6 * * MON-FRI, or one of @hourly, @daily, @weekly, @monthly, @yearly";
 const HOUR = 3_600_000;
@@ -90,6 +90,7 @@ export function plan(
   now: Date,
   { misfire, keptDays = KEPT_DAYS }: { misfire: Misfire; keptDays?: number },
 ): Plan {
+  if (nextRunAt > now) return { runs: [], next: nextRunAt };
   const oldest = now.getTime() - keptDays * DAY;
   const due = nextRunAt.getTime() >= oldest ? [nextRunAt] : [];
   let next: Date | undefined;
@@ -128,19 +129,19 @@ function* timesAfter(schedule: Schedule, after: Date): Generator<Date, void, und
   }
 }
 
-/** Some hours in which a zone's clocks are not changed, nor were shortly before: the cron of its offset is enough. */
+/** Some hours in which a zone's clocks are not changed: the cron of its offset is enough. */
 interface Steady {
   until: number;
   cron: Cron | undefined;
 }
 
+// No fixed time comes in the second of two equal hours, and an interval may start anywhere, so nothing before matters.
 // croner takes 0.1 ms for a time in a zone and 0.007 ms for one at an offset: a month of minutes, 4 s and 0.3 s.
 function steadyFrom(time: Date, cron: string, timeZone: string): Steady {
   const at = time.getTime();
   const until = at + 6 * HOUR;
-  // No clock is set back by more than three hours, so nothing from before is shown a second time.
-  const [before, offset, after] = offsetsOf(timeZone, [at - 3 * HOUR, at, until]);
-  if (offset === undefined || before !== offset || after !== offset) return { until: at, cron: undefined };
+  const [offset, after] = offsetsOf(timeZone, [at, until]);
+  if (offset === undefined || after !== offset) return { until: at, cron: undefined };
   return { until, cron: new Cron(cron, { ...RULES, utcOffset: offset }) };
 }
 

@@ -8,6 +8,8 @@ import { health } from "./health.ts";
 import { inboxes } from "./inboxes.ts";
 import { messages } from "./messages.ts";
 import { principals } from "./principals.ts";
+import { schedules } from "./schedules.ts";
+import { subscriptions } from "./subscriptions.ts";
 import { system } from "./system.ts";
 import { definitionMetrics, tasks } from "./tasks.ts";
 
@@ -23,6 +25,8 @@ export const cases: RoomCases = {
   ...definitionMetrics,
   ...tasks,
   ...events,
+  ...subscriptions,
+  ...schedules,
   ...audit,
   ...principals,
   ...system,
