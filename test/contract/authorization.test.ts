@@ -155,7 +155,7 @@ test("each role, each kind of request and YAML are among those that are tried wi
   const tried = [...samples].map(({ role, method, forms }) => `${role} ${method} ${typesOf(forms)}`);
   for (const kind of [
     /^agent GET/,
-    /^agent P/,
+    /^agent [PD]/,
     /^operator P\w+ application.yaml/,
     /^admin GET/,
     /^admin [PD]/,
