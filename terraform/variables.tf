@@ -130,8 +130,8 @@ variable "event_retention_days" {
   type        = number
   default     = 30
   validation {
-    condition     = var.event_retention_days >= 1 && var.event_retention_days <= 300 && floor(var.event_retention_days) == var.event_retention_days
-    error_message = "event_retention_days must be a whole number from 1 to 300."
+    condition     = var.event_retention_days >= 1 && var.event_retention_days <= 3650 && floor(var.event_retention_days) == var.event_retention_days
+    error_message = "event_retention_days must be a whole number from 1 to 3650."
   }
 }
 

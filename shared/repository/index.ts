@@ -86,9 +86,9 @@ export const constraints: ConstraintProblems = {
   agents_inbox: { code: "inbox_in_use", detail: "An agent was registered for the inbox just now." },
   agents_transition: { code: "agent_transition_refused", detail: "The agent's state has changed meanwhile." },
   agents_definition: { code: "definition_in_use", detail: "An agent was bound to the definition just now." },
-  subscriptions_definition: { code: "definition_not_found", detail: "The definition was deleted just now." },
+  subscriptions_definition: { code: "definition_not_found", detail: "There is no such definition." },
   schedule_runs_schedule: { code: "schedule_not_found", detail: "The schedule was deleted just now." },
-  subscriptions_inbox: { code: "inbox_not_found", detail: "The inbox was deleted just now." },
+  subscriptions_inbox: { code: "inbox_not_found", detail: "There is no inbox at this address." },
   definition_versions_immutable: { code: "version_immutable", detail: "The version was published: it never changes." },
 };
 

@@ -45,12 +45,16 @@ export function schedules(context: Context) {
   /** When it is due, and due first: what is not enabled never is. */
   function due(given: Pick<Given, "cron" | "timeZone" | "runAt">, enabled: boolean, at: Date) {
     const schedule = scheduleOf(given, at);
-    const [next] = enabled ? nextTimes(schedule, at, 1) : [];
+    const [next] = nextTimes(schedule, at, 1);
+    if (!next)
+      throw new Problem("invalid_request", "/cron must fire some day in this time zone", {
+        errors: [{ pointer: "/cron", message: "must fire some day in this time zone" }],
+      });
     return {
       cron: "cron" in schedule ? schedule.cron : undefined,
       timeZone: "cron" in schedule ? schedule.timeZone : undefined,
       runAt: "runAt" in schedule ? schedule.runAt.toISOString() : undefined,
-      nextRunAt: next?.toISOString(),
+      nextRunAt: enabled ? next.toISOString() : undefined,
     };
   }
 

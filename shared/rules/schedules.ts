@@ -10,8 +10,10 @@ export type Misfire = "skip" | "once" | "all";
 export const GRACE_SECONDS = 120;
 /** Most missed times that fire at once, the latest ones. */
 export const MAX_CAUGHT_UP = 100;
-/** Days for which there is a record of each time that came due. */
-export const KEPT_DAYS = 30;
+/** Most times of which a record is made at once: every minute of 30 days. */
+const MOST_RECORDS = 43_200;
+/** Where there are more, those of this long ago: records are not kept longer, if nobody says otherwise. */
+const LONG_AGO = MOST_RECORDS * 60_000;
 
 /** What became of one time that came due; `late` is what is past its grace. */
 export interface Run {
@@ -32,7 +34,6 @@ const RULES = { fixedTimeRule: "no-wildcard" } as const;
 const FORM =
   "must be minute, hour, day of month, month and day of week, such as 0 6 * * MON-FRI, or one of @hourly, @daily, @weekly, @monthly, @yearly";
 const HOUR = 3_600_000;
-const DAY = 24 * HOUR;
 
 /** What is wrong with a cron expression, that it never fires included; undefined when nothing is. */
 export function cronFault(cron: string): string | undefined {
@@ -81,26 +82,14 @@ export function nextTimes(schedule: Schedule, after: Date, count: number): Date[
 
 /**
  * Decides over a schedule that is due: what fires of `nextRunAt` and all times since, up to and including `now`. What is
- * on time fires whatever the policy, and stands for what `once` would make up for. Times longer ago than `keptDays` are
- * left out.
+ * on time fires whatever the policy, and stands for what `once` would make up for. Where more than 43,200 times are due,
+ * those longer ago than 30 days are left out.
  */
-export function plan(
-  schedule: Schedule,
-  nextRunAt: Date,
-  now: Date,
-  { misfire, keptDays = KEPT_DAYS }: { misfire: Misfire; keptDays?: number },
-): Plan {
+export function plan(schedule: Schedule, nextRunAt: Date, now: Date, { misfire }: { misfire: Misfire }): Plan {
   if (nextRunAt > now) return { runs: [], next: nextRunAt };
-  const oldest = now.getTime() - keptDays * DAY;
-  const due = nextRunAt.getTime() >= oldest ? [nextRunAt] : [];
-  let next: Date | undefined;
-  for (const time of timesAfter(schedule, due[0] ?? new Date(oldest - 1))) {
-    if (time > now) {
-      next = time;
-      break;
-    }
-    due.push(time);
-  }
+  const all = dueFrom(schedule, nextRunAt, now);
+  const { due, next } =
+    all.due.length <= MOST_RECORDS ? all : dueFrom(schedule, firstAfter(schedule, new Date(+now - LONG_AGO)), now);
   const missed = due.filter((time) => now.getTime() - time.getTime() > GRACE_SECONDS * 1000).length;
   const isOnTime = missed < due.length;
   const caughtUp = { skip: 0, once: isOnTime ? 0 : 1, all: MAX_CAUGHT_UP }[misfire];
@@ -109,6 +98,22 @@ export function plan(
     return { scheduledFor, outcome: !late || index >= missed - caughtUp ? "FIRED" : "SKIPPED", late };
   });
   return { runs, next };
+}
+
+/** The times from the first one to `now`, at most one more than there may be records of, and the one behind them. */
+function dueFrom(schedule: Schedule, first: Date, now: Date): { due: Date[]; next: Date | undefined } {
+  const due = [first];
+  for (const time of timesAfter(schedule, first)) {
+    if (time > now || due.length > MOST_RECORDS) return { due, next: time };
+    due.push(time);
+  }
+  return { due, next: undefined };
+}
+
+function firstAfter(schedule: Schedule, after: Date): Date {
+  const [first] = nextTimes(schedule, after, 1);
+  if (!first) throw new Error("a schedule that was due often is due no more");
+  return first;
 }
 
 function* timesAfter(schedule: Schedule, after: Date): Generator<Date, void, undefined> {

@@ -12,7 +12,7 @@ export const AuditEntry = z
     }),
     resourceType: z
       .string()
-      .meta({ description: "`inbox`, `principal`, `api_key`, `definition`, `definition_version`, `subscription`." }),
+      .meta({ description: "`inbox`, `principal`, `api_key`, `definition`, `definition_version`, `subscription`, `schedule`." }),
     resourceId: z.string(),
     ownerTeam: z.string().optional(),
     before: JsonObject.optional(),

@@ -9,8 +9,8 @@ export const FollowEvents = z.strictObject({
   }),
   after: TimestampInput.optional().meta({
     description:
-      "Begin with what was published at or after this time, as far as it is kept; a little of what was before may come " +
-      "too. Without it, and without `Last-Event-ID`: with what is published from now on.",
+      "Begin with what was published at or after this time, as far as it is kept; without it, and without " +
+      "`Last-Event-ID`, with what is published from now on. A little of what was before may come too.",
   }),
 });
 

@@ -11,7 +11,18 @@ const PATH = "/v1/events/stream";
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 const seen = (follower: { types(): string[] }, types: readonly string[]) =>
-  expect.poll(follower.types, { interval: 5, timeout: 10_000 }).toEqual(types);
+  expect.poll(follower.types, { interval: 5, timeout: 20_000 }).toEqual(types);
+
+/** Resolves when no transaction runs that is older than what was published, be it of another test beside this one. */
+const settled = () =>
+  expect
+    .poll(
+      () => service.sql("select from cams.events where transaction_id >= pg_snapshot_xmin(pg_current_snapshot())"),
+      {
+        timeout: 20_000,
+      },
+    )
+    .toEqual([]);
 
 describe("a follower", () => {
   test("gets the head and its place at once, before there is any event", async () => {
@@ -29,6 +40,7 @@ describe("a follower", () => {
 
   test("gets what is published from then on, whole and in order, and nothing from before", async () => {
     await publish(service, ["before"]);
+    await settled();
     const follower = await follow(service.url);
     await publish(service, ["one", "two"]);
     await publish(service, ["three"]);
@@ -69,6 +81,7 @@ describe("a follower", () => {
   test("begins after a time", async () => {
     await publish(service, ["old"]);
     await service.sql("update cams.events set published_at = published_at - interval '1 hour'");
+    await settled();
     await publish(service, ["new"]);
     const since = (ms: number) => follow(service.url, { after: new Date(Date.now() - ms).toISOString() });
     await seen(await since(60_000), ["new"]);
@@ -111,7 +124,7 @@ test("an EventSource that is cut off connects again by itself and misses nothing
   const messages: { type: string; lastEventId: string }[] = [];
   source.onmessage = ({ data, lastEventId }) => messages.push({ type: JSON.parse(data).type, lastEventId });
   const seen = (...types: string[]) =>
-    expect.poll(() => messages.map(({ type }) => type), { interval: 5, timeout: 10_000 }).toEqual(types);
+    expect.poll(() => messages.map(({ type }) => type), { interval: 5, timeout: 20_000 }).toEqual(types);
   await new Promise((resolve) => (source.onopen = resolve));
   await publish(service, ["alert.one", "other"]);
   await seen("alert.one");
