@@ -29,8 +29,8 @@ create table cams.events (
   routed boolean not null,
   messages integer not null default 0,
   tasks integer not null default 0,
-  -- Of what happens in CAMS itself nobody need want to know.
-  unhandled boolean not null generated always as (routed and messages + tasks = 0 and source <> '/cams') stored,
+  -- Of what the service itself says nobody need want to know.
+  unhandled boolean not null generated always as (routed and messages + tasks = 0 and source not in ('/cams', '/v1/events')) stored,
 
   constraint events_key primary key (published_at, event_id),
   constraint events_priority check (priority between 1 and 4),

@@ -343,7 +343,7 @@ create table cams.events (
   routed boolean not null,
   messages integer not null default 0,
   tasks integer not null default 0,
-  unhandled boolean not null generated always as ((routed AND ((messages + tasks) = 0) AND (source <> '/cams'::text))) stored,
+  unhandled boolean not null generated always as ((routed AND ((messages + tasks) = 0) AND (source <> ALL (ARRAY['/cams'::text, '/v1/events'::text])))) stored,
   constraint events_key PRIMARY KEY (published_at, event_id),
   constraint events_data CHECK ((num_nonnulls(data, data_base64) < 2)),
   constraint events_priority CHECK (((priority >= 1) AND (priority <= 4)))

@@ -22,7 +22,7 @@ describe("an event that nobody gets", () => {
     const [told, event, ...others] = await logged();
     expect(others).toEqual([]);
     expect(event).toMatchObject({ ...body, event: { type: "alert.fire", data: { floor: 3 } } });
-    expect(told).toMatchObject({ publishedBy: "cams", priority: "LOW", unhandled: true });
+    expect(told).toMatchObject({ publishedBy: "cams", priority: "LOW", unhandled: false });
     expect(told.event).toMatchObject({ type: "event.unhandled", data: { eventId: body.eventId, type: "alert.fire" } });
   });
 
