@@ -118,7 +118,7 @@ export const oneEventForms = [structured, binary, plain];
  * CloudEvents 1.0 over HTTP: structured, in batches, and binary (any type, as soon as there is a `ce-` header); without any
  * sign of it, the JSON of the endpoint's `body`. Each event may have 256 KiB as JSON.
  */
-export const eventForms = [batch, ...oneEventForms];
+export const eventForms = [structured, batch, binary, plain];
 
 function hasAttributes(headers: IncomingHttpHeaders): boolean {
   for (const name in headers) if (name.startsWith("ce-")) return true;
