@@ -4,6 +4,7 @@ import { auth } from "./auth.ts";
 import { coldStart } from "./cold-start.ts";
 import { definitions } from "./definitions.ts";
 import { deliver } from "./deliver.ts";
+import { events } from "./events.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { lookup } from "./lookup.ts";
 import { pull } from "./pull.ts";
@@ -25,5 +26,6 @@ export const benches: readonly Bench[] = [
   definitions,
   agents,
   tasks,
+  events,
   coldStart,
 ];

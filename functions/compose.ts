@@ -17,6 +17,7 @@ import { createLogger, type Logger } from "../shared/logging/index.ts";
 import { createMetrics } from "../shared/metrics/index.ts";
 import { constraints, createRepository, type Repository } from "../shared/repository/index.ts";
 import type { DatabaseRole } from "../shared/rules/access.ts";
+import { createOwnEvents, type OwnEvents } from "../shared/services/own-events.ts";
 import type { Opened, Parts, Service } from "../shared/services/service.ts";
 
 /** Cloud Run gives 10 s from SIGTERM to SIGKILL; the pool needs some of it to close. */
@@ -47,7 +48,10 @@ export async function compose(config: Config): Promise<App> {
     ...(config.GOOGLE_CLOUD_PROJECT && { project: config.GOOGLE_CLOUD_PROJECT }),
   });
   const metrics = createMetrics(log);
-  const { pool, connected, counts, client, close } = await openConnections(config, log);
+  const ownEvents = new Map<DatabaseRole, OwnEvents>();
+  const { pool, connected, counts, client, close } = await openConnections(config, log, (role, notice) =>
+    ownEvents.get(role)?.heard(notice),
+  );
   // On Cloud Run an idle process is frozen with its sockets open: the listener must go with the last waiter.
   const hints = createHints({ pool: connected, client, log, lingerMs: config.K_SERVICE ? 0 : 10_000 });
   const repos = new Map<DatabaseRole, Repository>();
@@ -56,6 +60,7 @@ export async function compose(config: Config): Promise<App> {
     if (known) return known;
     const opened = createRepository(createDatabase({ pool: pool(role), log, metrics, constraints }), hints);
     repos.set(role, opened);
+    ownEvents.set(role, createOwnEvents({ hints, log, route: (limit) => opened.events.route(limit) }));
     return opened;
   };
   const repo = repoOf("cams_system");
@@ -66,6 +71,7 @@ export async function compose(config: Config): Promise<App> {
     metrics,
     retentionDays: config.RETENTION_DAYS,
     taskRetentionDays: config.TASK_RETENTION_DAYS,
+    eventRetentionDays: config.EVENT_RETENTION_DAYS,
     makeApiKey() {
       const keyId = randomUUIDv7();
       return { keyId, ...makeApiKey(keyId) };
@@ -104,6 +110,7 @@ export async function compose(config: Config): Promise<App> {
       await needed.close(end - performance.now());
       server?.close();
       server?.closeAllConnections();
+      for (const own of ownEvents.values()) await own.close();
       await hints.close();
       await close();
       await log.flush();

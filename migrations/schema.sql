@@ -84,6 +84,7 @@ create table cams.agent_transitions (
   constraint agent_transitions_key PRIMARY KEY (transition_id)
 );
 CREATE INDEX agent_transitions_agent ON cams.agent_transitions USING btree (agent_id, transition_id);
+CREATE TRIGGER agent_transitions_publish AFTER INSERT ON cams.agent_transitions FOR EACH ROW EXECUTE FUNCTION publish_agent_state();
 grant select, insert on cams.agent_transitions to cams_agent;
 grant select, insert, update (transition_id), delete on cams.agent_transitions to cams_system;
 
@@ -207,6 +208,7 @@ create table cams.budget_notices (
   constraint budget_notices_key PRIMARY KEY (definition_id, month, percent, limit_usd),
   constraint budget_notices_percent CHECK ((percent = ANY (ARRAY[70, 90, 100])))
 );
+CREATE TRIGGER budget_notices_publish AFTER INSERT ON cams.budget_notices FOR EACH ROW EXECUTE FUNCTION publish_budget();
 grant select, insert on cams.budget_notices to cams_system;
 
 create table cams.definition_costs (
@@ -299,9 +301,67 @@ CREATE CONSTRAINT TRIGGER definitions_audit AFTER INSERT OR DELETE ON cams.defin
 CREATE CONSTRAINT TRIGGER definitions_audit_decisions AFTER UPDATE ON cams.definitions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((((((old.definition_id IS DISTINCT FROM new.definition_id) OR (old.kind IS DISTINCT FROM new.kind)) OR (old.owner_team IS DISTINCT FROM new.owner_team)) OR (old.current_version IS DISTINCT FROM new.current_version)) OR (old.current_source IS DISTINCT FROM new.current_source)) OR (old.retired_at IS DISTINCT FROM new.retired_at))) EXECUTE FUNCTION record_change('definition', 'definition_id', 'owner_team', '{current_status}');
 CREATE TRIGGER definitions_continue_revision BEFORE INSERT ON cams.definitions FOR EACH ROW EXECUTE FUNCTION continue_revision('definition', 'definition_id');
 CREATE TRIGGER definitions_not_truncated BEFORE TRUNCATE ON cams.definitions FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+CREATE TRIGGER definitions_publish AFTER UPDATE OF current_version ON cams.definitions FOR EACH ROW WHEN ((new.current_version IS DISTINCT FROM old.current_version)) EXECUTE FUNCTION publish_definition();
+CREATE TRIGGER definitions_publish_first AFTER INSERT ON cams.definitions FOR EACH ROW WHEN ((new.current_version IS NOT NULL)) EXECUTE FUNCTION publish_definition();
 grant select on cams.definitions to cams_agent;
 grant select, insert, update, delete on cams.definitions to cams_operator;
-grant select (current_version), select (definition_id) on cams.definitions to cams_system;
+grant select, select (current_version), select (definition_id) on cams.definitions to cams_system;
+
+create table cams.event_keys (
+  source text not null,
+  id text not null,
+  event_id uuid not null,
+  content_hash bytea not null,
+  messages integer not null,
+  tasks integer not null,
+  kept_until timestamp(3) with time zone not null,
+  constraint event_keys_key PRIMARY KEY (source, id)
+);
+CREATE INDEX event_keys_kept_until ON cams.event_keys USING btree (kept_until);
+grant select, insert, update on cams.event_keys to cams_agent;
+grant select, insert, update on cams.event_keys to cams_operator;
+grant select, insert, update, delete on cams.event_keys to cams_system;
+
+create table cams.events (
+  event_id uuid not null,
+  transaction_id xid8 not null default pg_current_xact_id(),
+  seq bigint not null default nextval('event_arrival'::regclass),
+  published_at timestamp(3) with time zone not null,
+  published_by text not null,
+  source text not null,
+  id text not null,
+  type text not null,
+  subject text,
+  time timestamp with time zone not null,
+  datacontenttype text,
+  dataschema text,
+  extensions jsonb,
+  data json,
+  data_base64 text,
+  priority smallint not null,
+  traceparent text,
+  routed boolean not null,
+  messages integer not null default 0,
+  tasks integer not null default 0,
+  unhandled boolean not null generated always as ((routed AND ((messages + tasks) = 0) AND (source <> ALL (ARRAY['/cams'::text, '/v1/events'::text])))) stored,
+  constraint events_key PRIMARY KEY (published_at, event_id),
+  constraint events_data CHECK ((num_nonnulls(data, data_base64) < 2)),
+  constraint events_priority CHECK (((priority >= 1) AND (priority <= 4)))
+) partition by range (published_at);
+CREATE INDEX events_id ON cams.events USING btree (event_id);
+CREATE INDEX events_place ON cams.events USING btree (transaction_id, seq);
+CREATE INDEX events_source ON cams.events USING btree (source, event_id);
+CREATE INDEX events_subject ON cams.events USING btree (subject, event_id) WHERE (subject IS NOT NULL);
+CREATE INDEX events_type ON cams.events USING btree (type COLLATE "C", event_id);
+CREATE INDEX events_unhandled ON cams.events USING btree (event_id) WHERE unhandled;
+CREATE INDEX events_unrouted ON cams.events USING btree (published_at) WHERE (NOT routed);
+grant select, insert, update (messages), update (routed), update (tasks) on cams.events to cams_agent;
+grant select, insert, update (messages), update (routed), update (tasks) on cams.events to cams_operator;
+grant select, insert, update (messages), update (routed), update (tasks), delete on cams.events to cams_system;
+grant select, update (seq), delete on cams.events_default to cams_system;
+grant usage on sequence cams.event_arrival to cams_agent;
+grant usage on sequence cams.event_arrival to cams_operator;
+grant usage on sequence cams.event_arrival to cams_system;
 
 create table cams.health_transitions (
   transition_id bigint not null generated always as identity,
@@ -473,11 +533,69 @@ grant select on cams.principals to cams_agent;
 grant select, insert, update, delete on cams.principals to cams_operator;
 grant select on cams.principals to cams_system;
 
+create table cams.schedule_runs (
+  run_id uuid not null,
+  schedule_id uuid not null,
+  scheduled_for timestamp(3) with time zone not null,
+  outcome text not null,
+  late boolean not null,
+  manual boolean not null,
+  at timestamp(3) with time zone not null,
+  event_id uuid,
+  actor text not null,
+  constraint schedule_runs_key PRIMARY KEY (run_id),
+  constraint schedule_runs_schedule FOREIGN KEY (schedule_id) REFERENCES schedules(schedule_id) ON DELETE CASCADE,
+  constraint schedule_runs_outcome CHECK (
+CASE outcome
+    WHEN 'FIRED'::text THEN (event_id IS NOT NULL)
+    ELSE ((outcome = 'SKIPPED'::text) AND (event_id IS NULL) AND (NOT manual))
+END)
+);
+CREATE INDEX schedule_runs_at ON cams.schedule_runs USING btree (at);
+CREATE UNIQUE INDEX schedule_runs_once ON cams.schedule_runs USING btree (schedule_id, scheduled_for) WHERE (NOT manual);
+CREATE INDEX schedule_runs_schedule ON cams.schedule_runs USING btree (schedule_id, scheduled_for, run_id);
+grant select, insert on cams.schedule_runs to cams_operator;
+grant select, insert, update (at), delete on cams.schedule_runs to cams_system;
+
+create table cams.schedules (
+  schedule_id uuid not null,
+  name text not null,
+  event_type text not null,
+  payload text,
+  priority smallint not null,
+  cron text,
+  time_zone text,
+  run_at timestamp(3) with time zone,
+  enabled boolean not null,
+  misfire text not null,
+  next_run_at timestamp(3) with time zone,
+  last_run_at timestamp(3) with time zone,
+  owner_team text,
+  created_at timestamp(3) with time zone not null,
+  created_by text not null,
+  updated_at timestamp(3) with time zone not null,
+  updated_by text not null,
+  revision integer not null default 1,
+  constraint schedules_audit TRIGGER DEFERRABLE INITIALLY DEFERRED,
+  constraint schedules_audit_decisions TRIGGER DEFERRABLE INITIALLY DEFERRED,
+  constraint schedules_key PRIMARY KEY (schedule_id),
+  constraint schedules_misfire CHECK ((misfire = ANY (ARRAY['skip'::text, 'once'::text, 'all'::text]))),
+  constraint schedules_priority CHECK (((priority >= 1) AND (priority <= 4))),
+  constraint schedules_rest CHECK ((enabled OR (next_run_at IS NULL))),
+  constraint schedules_times CHECK (((num_nonnulls(cron, run_at) = 1) AND ((cron IS NULL) = (time_zone IS NULL))))
+);
+CREATE INDEX schedules_due ON cams.schedules USING btree (next_run_at) WHERE (next_run_at IS NOT NULL);
+CREATE CONSTRAINT TRIGGER schedules_audit AFTER INSERT OR DELETE ON cams.schedules DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_change('schedule', 'schedule_id', 'owner_team', '{next_run_at,last_run_at}');
+CREATE CONSTRAINT TRIGGER schedules_audit_decisions AFTER UPDATE ON cams.schedules DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((old.revision <> new.revision)) EXECUTE FUNCTION record_change('schedule', 'schedule_id', 'owner_team', '{next_run_at,last_run_at}');
+CREATE TRIGGER schedules_not_truncated BEFORE TRUNCATE ON cams.schedules FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+grant select, insert, update, delete on cams.schedules to cams_operator;
+grant select, update (last_run_at), update (next_run_at) on cams.schedules to cams_system;
+
 create table cams.subscriptions (
   subscription_id uuid not null default uuid7(now()),
   event_type text not null,
   filters jsonb,
-  priority smallint not null,
+  priority smallint,
   ai_agent_address text,
   definition_id text,
   from_version text,
@@ -499,7 +617,9 @@ CREATE INDEX subscriptions_event_type ON cams.subscriptions USING btree (event_t
 CREATE INDEX subscriptions_inbox ON cams.subscriptions USING btree (ai_agent_address) WHERE (ai_agent_address IS NOT NULL);
 CREATE CONSTRAINT TRIGGER subscriptions_audit AFTER INSERT OR DELETE OR UPDATE ON cams.subscriptions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_change('subscription', 'subscription_id', 'owner_team', '{}');
 CREATE TRIGGER subscriptions_not_truncated BEFORE TRUNCATE ON cams.subscriptions FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+grant select, insert (ai_agent_address), insert (created_at), insert (created_by), insert (definition_id), insert (event_type), insert (filters), insert (owner_team), insert (priority), insert (subscription_id), delete on cams.subscriptions to cams_agent;
 grant select, insert, delete on cams.subscriptions to cams_operator;
+grant select on cams.subscriptions to cams_system;
 
 create table cams.task_archive (
   task_id uuid not null,
@@ -559,6 +679,7 @@ CREATE INDEX task_archive_definition ON cams.task_archive USING btree (definitio
 CREATE INDEX task_archive_figures ON cams.task_archive USING btree (definition_id, finished_at) WHERE (definition_id IS NOT NULL);
 CREATE INDEX task_archive_id ON cams.task_archive USING btree (task_id);
 CREATE INDEX task_archive_submitted_by ON cams.task_archive USING btree (submitted_by, task_id);
+CREATE TRIGGER task_archive_publish_end AFTER INSERT ON cams.task_archive FOR EACH ROW EXECUTE FUNCTION publish_task_end();
 grant select, insert, update (rated_at), update (rated_by), update (rating), update (rating_comment) on cams.task_archive to cams_agent;
 grant select, insert on cams.task_archive to cams_operator;
 grant select, insert, update (seq), delete on cams.task_archive to cams_system;
@@ -657,11 +778,14 @@ CREATE INDEX tasks_submitted_by ON cams.tasks USING btree (submitted_by, task_id
 CREATE TRIGGER tasks_announce AFTER INSERT ON cams.tasks FOR EACH ROW WHEN (((new.pool IS NULL) AND (NOT new.waiting))) EXECUTE FUNCTION announce_task();
 CREATE TRIGGER tasks_announce_again AFTER UPDATE ON cams.tasks FOR EACH ROW WHEN (((new.pool IS NULL) AND (NOT new.waiting) AND (new.lease_token IS NULL) AND (old.waiting OR (old.lease_token IS NOT NULL)))) EXECUTE FUNCTION announce_task();
 CREATE CONSTRAINT TRIGGER tasks_audit AFTER UPDATE OF approval ON cams.tasks DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((old.approval IS DISTINCT FROM new.approval)) EXECUTE FUNCTION record_task_decision();
+CREATE TRIGGER tasks_publish_start AFTER UPDATE OF lease_token ON cams.tasks FOR EACH ROW WHEN (((new.lease_token IS NOT NULL) AND (new.lease_token IS DISTINCT FROM old.lease_token))) EXECUTE FUNCTION publish_task_start();
 CREATE TRIGGER tasks_settle_dependants AFTER DELETE ON cams.tasks FOR EACH ROW EXECUTE FUNCTION settle_dependants();
 grant select, insert, update, delete on cams.tasks to cams_agent;
-grant select, update, delete on cams.tasks to cams_operator;
-grant select, update, delete on cams.tasks to cams_system;
+grant select, insert, update, delete on cams.tasks to cams_operator;
+grant select, insert, update, delete on cams.tasks to cams_system;
 grant usage on sequence cams.task_arrival to cams_agent;
+grant usage on sequence cams.task_arrival to cams_operator;
+grant usage on sequence cams.task_arrival to cams_system;
 
 create table cams.webhook_secrets (
   ai_agent_address text not null,
@@ -903,6 +1027,60 @@ end
 $function$;
 grant execute on function cams.drop_partition(archive text, name text, kept_days integer) to cams_system;
 
+CREATE OR REPLACE FUNCTION cams.event_patterns(type text)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE STRICT
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  segments text[] := string_to_array(type, '.');
+  most integer := least(cardinality(segments), 8);
+  heads text[] := array[''];
+  longer text[];
+  head text;
+  patterns text[] := array['#', type];
+begin
+  -- Loops over expressions, not queries over arrays: those took 0.3 ms.
+  for n in 1..most loop
+    longer := '{}';
+    foreach head in array heads loop
+      longer := longer || (head || segments[n] || '.') || (head || '*.');
+    end loop;
+    heads := longer;
+    foreach head in array heads loop
+      patterns := patterns || (head || '#');
+    end loop;
+  end loop;
+  if cardinality(segments) = most then
+    foreach head in array heads loop
+      if left(head, -1) <> type then
+        patterns := patterns || left(head, -1);
+      end if;
+    end loop;
+  end if;
+  return patterns;
+end
+$function$;
+grant execute on function cams.event_patterns(type text) to cams_agent;
+grant execute on function cams.event_patterns(type text) to cams_operator;
+grant execute on function cams.event_patterns(type text) to cams_system;
+
+CREATE OR REPLACE FUNCTION cams.hold_pools(ids text[])
+ RETURNS SETOF text
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select d.definition_id from cams.definitions d
+  where d.definition_id = any (ids) and d.current_status = 'PUBLISHED'
+  order by d.definition_id
+  for key share
+$function$;
+grant execute on function cams.hold_pools(ids text[]) to cams_agent;
+grant execute on function cams.hold_pools(ids text[]) to cams_operator;
+grant execute on function cams.hold_pools(ids text[]) to cams_system;
+
 CREATE OR REPLACE FUNCTION cams.iso(at timestamp with time zone)
  RETURNS text
  LANGUAGE sql
@@ -972,7 +1150,7 @@ CREATE OR REPLACE FUNCTION cams.make_partitions(archive text, days integer)
  SET "TimeZone" TO 'UTC'
 AS $function$
 declare
-  step interval := case archive when 'message_archive' then '1 day' when 'task_archive' then '1 month' end;
+  step interval := cams.partition_step(archive);
   made integer := 0;
   first timestamptz;
   name text;
@@ -1058,11 +1236,123 @@ AS $function$
   cross join lateral (
     select substring(pg_get_expr(partition.relpartbound, partition.oid) from 'TO \(''([^'']+)''\)')::timestamptz as ends
   ) bounds
-  where i.inhparent = ('cams.' || archive)::regclass and archive in ('message_archive', 'task_archive')
+  where i.inhparent = ('cams.' || archive)::regclass and cams.partition_step(archive) is not null
     and ends <= least(now() - make_interval(days => kept_days), date_trunc('day', now()))
   order by ends
 $function$;
 grant execute on function cams.old_partitions(archive text, kept_days integer) to cams_system;
+
+CREATE OR REPLACE FUNCTION cams.partition_step(archive text)
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case archive
+    when 'message_archive' then interval '1 day' when 'task_archive' then interval '1 month' when 'events' then interval '1 day' end
+$function$;
+grant execute on function cams.partition_step(archive text) to cams_system;
+
+CREATE OR REPLACE FUNCTION cams.publish_agent_state()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform cams.publish_from_cams(
+    case
+      when new.to_state = 'CREATED' then 'agent.registered'
+      when new.to_state = 'RUNNING' then case when new.from_state = 'PAUSED' then 'agent.resumed' else 'agent.started' end
+      else 'agent.' || lower(new.to_state)
+    end,
+    new.agent_id,
+    jsonb_build_object('agentId', new.agent_id, 'aiAgentAddress', new.ai_agent_address, 'from', new.from_state, 'to', new.to_state,
+      'reason', new.reason, 'actor', new.actor),
+    case when new.to_state = 'FAILED' then 2 else 3 end);
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION cams.publish_budget()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform cams.publish_from_cams('budget.reached', new.definition_id,
+    jsonb_build_object('definitionId', new.definition_id, 'percent', new.percent, 'costUsd', new.cost_usd, 'limitUsd', new.limit_usd,
+      'month', new.month),
+    case new.percent when 100 then 1 when 90 then 2 else 3 end);
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION cams.publish_definition()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if new.current_version is null then
+    perform cams.publish_from_cams('definition.retired', new.definition_id,
+      jsonb_build_object('definitionId', new.definition_id, 'previousVersion', old.current_version), 3);
+  else
+    perform cams.publish_from_cams('definition.activated', new.definition_id,
+      jsonb_build_object('definitionId', new.definition_id, 'version', new.current_version,
+        'previousVersion', case when tg_op = 'UPDATE' then old.current_version end), 3);
+  end if;
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION cams.publish_from_cams(type text, subject text, data jsonb, priority integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  id uuid := cams.uuid7(clock_timestamp());
+  wanted boolean := exists (
+    select from cams.subscriptions s
+    where s.event_type = any (cams.event_patterns(publish_from_cams.type)) and left(s.event_type, 1) not in ('*', '#'));
+begin
+  insert into cams.events (event_id, published_at, published_by, source, id, type, subject, time, datacontenttype, data, priority, routed)
+  values (id, now(), 'cams', '/cams', id::text, publish_from_cams.type, publish_from_cams.subject, now(), 'application/json',
+    jsonb_strip_nulls(publish_from_cams.data)::json, publish_from_cams.priority, not wanted);
+  -- For the process that caused it: it tells those who follow, and matches what is wanted.
+  raise notice using message = case when wanted then 'cams.event.wanted' else 'cams.event' end;
+end
+$function$;
+grant execute on function cams.publish_from_cams(type text, subject text, data jsonb, priority integer) to cams_agent;
+grant execute on function cams.publish_from_cams(type text, subject text, data jsonb, priority integer) to cams_operator;
+grant execute on function cams.publish_from_cams(type text, subject text, data jsonb, priority integer) to cams_system;
+
+CREATE OR REPLACE FUNCTION cams.publish_task_end()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform cams.publish_from_cams('agent.task.' || lower(new.state), new.task_id::text,
+    jsonb_build_object('taskId', new.task_id, 'type', new.type, 'agentId', new.agent_id, 'definitionId', new.definition_id,
+      'definitionVersion', new.definition_version, 'attempt', new.attempt, 'error', new.error),
+    case when new.state in ('FAILED', 'TIMED_OUT') then 2 else 3 end);
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION cams.publish_task_start()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform cams.publish_from_cams('agent.task.started', new.task_id::text,
+    jsonb_build_object('taskId', new.task_id, 'type', new.type, 'agentId', new.agent_id, 'definitionId', new.definition_id,
+      'definitionVersion', new.definition_version, 'attempt', new.attempt),
+    3);
+  return null;
+end
+$function$;
 
 CREATE OR REPLACE FUNCTION cams.record_agent_change()
  RETURNS trigger

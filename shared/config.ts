@@ -108,6 +108,13 @@ export const environment = z.object({
     .max(3650)
     .default(365)
     .describe("Days that finished tasks and the history of agents are kept: by whole months."),
+  EVENT_RETENTION_DAYS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(3650)
+    .default(30)
+    .describe("Days that events and the records of schedules are kept: events by whole days."),
   AUTH_MODE: z
     .enum(["oidc", "none"])
     .default("oidc")

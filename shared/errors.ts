@@ -13,6 +13,9 @@ export const problems = {
   message_not_found: { status: 404, title: "There is no such message" },
   agent_not_found: { status: 404, title: "There is no such agent" },
   task_not_found: { status: 404, title: "There is no such task" },
+  event_not_found: { status: 404, title: "There is no such event" },
+  subscription_not_found: { status: 404, title: "There is no such subscription" },
+  schedule_not_found: { status: 404, title: "There is no such schedule" },
   method_not_allowed: { status: 405, title: "This path does not take this method" },
   inbox_exists: { status: 409, title: "The address is taken" },
   inbox_in_use: { status: 409, title: "An agent is reached by the inbox" },
@@ -41,8 +44,11 @@ export const problems = {
   task_not_finished: { status: 409, title: "The task has not come to its end" },
   approval_decided: { status: 409, title: "The task does not wait for an approval" },
   message_id_reused: { status: 409, title: "The sender's message id was used for another message" },
+  event_id_reused: { status: 409, title: "The CloudEvent's id was used for another event" },
+  subscription_of_definition: { status: 409, title: "The subscription is a trigger of a definition" },
   idempotency_key_reused: { status: 409, title: "The idempotency key was used for another request" },
   migration_refused: { status: 409, title: "The schema cannot be brought up to date like this" },
+  position_expired: { status: 410, title: "The log does not go back so far" },
   revision_mismatch: { status: 412, title: "The resource has changed since it was read" },
   body_too_large: { status: 413, title: "The body is too large" },
   unsupported_media_type: { status: 415, title: "The body's type is not taken here" },
@@ -150,6 +156,21 @@ export function versionNotFound(id: string, version: string | undefined, retired
 /** The refusal of an agent that is not registered. */
 export function agentNotFound(id: string): Problem {
   return new Problem("agent_not_found", `There is no agent ${id}.`);
+}
+
+/** The refusal of an event that never was, or is kept no longer. */
+export function eventNotFound(id: string): Problem {
+  return new Problem("event_not_found", `There is no event ${id}.`);
+}
+
+/** The refusal of a subscription that there is not. */
+export function subscriptionNotFound(id: string): Problem {
+  return new Problem("subscription_not_found", `There is no subscription ${id}.`);
+}
+
+/** The refusal of a schedule that there is not. */
+export function scheduleNotFound(id: string): Problem {
+  return new Problem("schedule_not_found", `There is no schedule ${id}.`);
 }
 
 /** The refusal of a task that there is not, or that the caller may not see. */

@@ -64,6 +64,7 @@ locals {
       RATE_LIMIT_PER_MINUTE = tostring(var.rate_limit_per_minute)
       RETENTION_DAYS        = tostring(var.retention_days)
       TASK_RETENTION_DAYS   = tostring(var.task_retention_days)
+      EVENT_RETENTION_DAYS  = tostring(var.event_retention_days)
       DELIVER_SECONDS       = contains(s.rights, "pubsub") ? tostring(var.deliver_seconds) : null
 
       AUTH_MODE               = "oidc"

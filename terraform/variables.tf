@@ -125,6 +125,16 @@ variable "task_retention_days" {
   }
 }
 
+variable "event_retention_days" {
+  description = "Days that events and the records of schedules are kept."
+  type        = number
+  default     = 30
+  validation {
+    condition     = var.event_retention_days >= 1 && var.event_retention_days <= 3650 && floor(var.event_retention_days) == var.event_retention_days
+    error_message = "event_retention_days must be a whole number from 1 to 3650."
+  }
+}
+
 variable "deliver_seconds" {
   description = "Seconds of each minute for which messages-deliver goes on, so that what arrives is sent at once; 0: until nothing is due, which costs next to nothing and lets a message to a webhook or topic wait up to a minute."
   type        = number

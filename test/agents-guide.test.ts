@@ -1,9 +1,8 @@
-import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { ACCEPTING_STATES, type AgentVerb, BUSY_STATES, statesOf } from "../shared/rules/agent-states.ts";
 import { AgentState } from "../shared/schemas/agent.ts";
 import { TaskState } from "../shared/schemas/task.ts";
-import { bash, scriptsOf } from "./support/guides.ts";
+import { bash, scriptsOf, table } from "./support/guides.ts";
 import { makerFor } from "./support/make.ts";
 import { useService } from "./support/service.ts";
 
@@ -15,19 +14,6 @@ async function answers(guide: string, heading: string) {
   const [script = ""] = await scriptsOf(guide, heading);
   const lines = await bash(script.replaceAll("localhost:8080", new URL(service.url).host));
   return lines.map((line) => JSON.parse(line));
-}
-
-/** The rows of the table behind a heading cell, as cells without their ticks. */
-async function table(guide: string, firstCell: string): Promise<string[][]> {
-  const lines = (await readFile(guide, "utf8")).split("\n");
-  const start = lines.findIndex((line) => line.startsWith(`| ${firstCell} |`)) + 2;
-  const end = lines.findIndex((line, at) => at >= start && !line.startsWith("|"));
-  return lines.slice(start, end).map((line) =>
-    line
-      .slice(1, -1)
-      .split("|")
-      .map((cell) => cell.replaceAll("`", "").trim()),
-  );
 }
 
 test("docs/agents.md: its life, its queries and its quarantine run as printed", async () => {

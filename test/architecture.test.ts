@@ -25,7 +25,7 @@ const arrows: { from: RegExp; project: RegExp; packages: RegExp }[] = [
   },
   {
     from: /^shared\/repository\//,
-    project: /^shared\/(repository|db|rules|schemas)\/|^shared\/errors\.ts$|^migrations\/checksums\.json$/,
+    project: /^shared\/(repository|db|rules|schemas)\/|^shared\/(errors|json)\.ts$|^migrations\/checksums\.json$/,
     packages: /^(node:crypto|zod)$/,
   },
   {
@@ -37,7 +37,7 @@ const arrows: { from: RegExp; project: RegExp; packages: RegExp }[] = [
   {
     from: /^shared\/rules\//,
     project: /^shared\/(rules|schemas)\/|^shared\/(errors|json)\.ts$/,
-    packages: /^(zod|node:(net|crypto|util)|yaml|canonicalize|semver\/.+)$/,
+    packages: /^(zod|node:(net|crypto|util)|yaml|canonicalize|croner|semver\/.+)$/,
   },
   {
     from: /^shared\/delivery\//,
@@ -48,7 +48,7 @@ const arrows: { from: RegExp; project: RegExp; packages: RegExp }[] = [
   {
     from: /^shared\/services\//,
     project: /^shared\/(services|delivery|outbound|db|rules|repository|logging|metrics)\/|^shared\/config\.ts$/,
-    packages: /^(node:timers\/promises|pg)$/,
+    packages: /^(node:(crypto|timers\/promises)|pg)$/,
   },
   { from: /^shared\/schemas\//, project: /^shared\/schemas\//, packages: /^zod$/ },
   {

@@ -72,7 +72,7 @@ test("each can be taken back alone, with rows in the tables", async () => {
   await fillDefinitions();
   await run(
     database.url,
-    "select cams.make_partitions('message_archive', 2), cams.make_partitions('task_archive', 40)",
+    "select cams.make_partitions('message_archive', 2), cams.make_partitions('task_archive', 40), cams.make_partitions('events', 20)",
   );
   await run(
     database.url,
@@ -94,6 +94,17 @@ test("each can be taken back alone, with rows in the tables", async () => {
      insert into cams.definition_costs (definition_id, month, slot, cost_usd) values ('a', '2026-11-01', 1, 1);
      insert into cams.budget_notices (definition_id, month, percent, at, limit_usd, cost_usd)
      values ('a', '2026-11-01', 90, now(), 1, 1);
+     insert into cams.events (event_id, published_at, published_by, source, id, type, time, data, priority, routed)
+     values (cams.uuid7(now()), now(), 'test', '/a', '1', 'e', now(), 'null', 3, true),
+       (cams.uuid7(now()), '2020-01-01', 'test', '/a', '2', 'e', now(), null, 3, false);
+     insert into cams.event_keys (source, id, event_id, content_hash, messages, tasks, kept_until)
+     select source, id, event_id, '\\x00', 0, 0, now() from cams.events;
+     insert into cams.subscriptions (event_type, ai_agent_address, created_at, created_by) values ('#', 'a', now(), 'test');
+     insert into cams.schedules (schedule_id, name, event_type, payload, priority, cron, time_zone, enabled, misfire,
+       next_run_at, created_at, created_by, updated_at, updated_by)
+     values (cams.uuid7(now()), 's', 'e', '{}', 3, '* * * * *', 'UTC', true, 'once', now(), now(), 'test', now(), 'test');
+     insert into cams.schedule_runs (run_id, schedule_id, scheduled_for, outcome, late, manual, at, actor)
+     select cams.uuid7(now()), schedule_id, now(), 'SKIPPED', true, false, now(), 'cams' from cams.schedules;
      with done as (delete from cams.tasks where task_id = (select task_id from cams.tasks order by seq desc limit 1) returning *)
      select cams.archive_task(done, 'CANCELLED', 'CANCELLED', now(), null, null, '{"code": "c"}') from done`,
   );

@@ -29,6 +29,7 @@ async function startService(folder: string): Promise<void> {
   const env = {
     PORT: "0",
     CAMS_DATA_DIR: folder,
+    CAMS_DEFINITIONS: join(import.meta.dirname, "../definitions"),
     LOG_LEVEL: "ERROR",
     DATABASE_URL: "",
     INSTANCE_CONNECTION_NAME: "",

@@ -1,5 +1,6 @@
 import { type Fault, Problem } from "../../shared/errors.ts";
 import { defineEndpoint } from "../../shared/http/endpoint.ts";
+import { yamlForm } from "../../shared/http/forms.ts";
 import type { Outcome } from "../../shared/rules/definition-plan.ts";
 import { readDefinition, readDefinitions } from "../../shared/rules/definition-yaml.ts";
 import { DefinitionsToImport, type Imported, ImportedAll, ImportQuery } from "../../shared/schemas/definition.ts";
@@ -19,7 +20,7 @@ export const definitionsImport = defineEndpoint({
   role: "operator",
   query: ImportQuery,
   body: DefinitionsToImport,
-  bodyType: "application/yaml",
+  forms: [yamlForm],
   status: 200,
   returns: ImportedAll,
   idempotent: true,

@@ -18,7 +18,7 @@ export const systemRetention = defineEndpoint({
   description:
     "Safe to repeat, to overlap and to be killed. Finished messages and health transitions go after `RETENTION_DAYS`, " +
     "messages by whole days (UTC); finished tasks and the history of agents after `TASK_RETENTION_DAYS`, tasks by whole " +
-    "months; keys go when they stand for nothing any more.",
+    "months; events and the records of schedules after `EVENT_RETENTION_DAYS`, events by whole days; keys go when they stand for nothing any more.",
   role: "system",
   status: 200,
   returns: Retained,
@@ -27,11 +27,11 @@ export const systemRetention = defineEndpoint({
   runtime: { timeoutSeconds: 600, concurrency: 1, schedule: "17 3 * * *" },
   handler: async ({ repo, services, signal }) => {
     const { retention } = repo;
-    const { log, retentionDays, taskRetentionDays } = services;
+    const { log, retentionDays, taskRetentionDays, eventRetentionDays } = services;
     const end = performance.now() + BUDGET_MS;
     const mayGoOn = () => performance.now() < end && !signal.aborted;
 
-    const kept = { message_archive: retentionDays, task_archive: taskRetentionDays };
+    const kept = { message_archive: retentionDays, task_archive: taskRetentionDays, events: eventRetentionDays };
     const cut = [];
     for (const archive of ARCHIVES) cut.push(await cutArchive(repo, log, archive, kept[archive], mayGoOn));
     const partitionsLeft = cut.flatMap(({ left }) => left);
@@ -41,16 +41,22 @@ export const systemRetention = defineEndpoint({
     const jobs = {
       defaultPartitionRowsDeleted: retention.deleteDefaultPartitionRows("message_archive", retentionDays),
       defaultTaskRowsDeleted: retention.deleteDefaultPartitionRows("task_archive", taskRetentionDays),
+      defaultEventRowsDeleted: retention.deleteDefaultPartitionRows("events", eventRetentionDays),
       idempotencyKeysDeleted: retention.deleteIdempotencyKeys,
       messageKeysDeleted: retention.deleteMessageKeys,
+      eventKeysDeleted: retention.deleteEventKeys,
+      scheduleRunsDeleted: retention.deleteScheduleRuns(eventRetentionDays),
       healthTransitionsDeleted: retention.deleteHealthTransitions(retentionDays),
       agentTransitionsDeleted: retention.deleteAgentTransitions(taskRetentionDays),
     };
     const deleted = {
       defaultPartitionRowsDeleted: 0,
       defaultTaskRowsDeleted: 0,
+      defaultEventRowsDeleted: 0,
       idempotencyKeysDeleted: 0,
       messageKeysDeleted: 0,
+      eventKeysDeleted: 0,
+      scheduleRunsDeleted: 0,
       healthTransitionsDeleted: 0,
       agentTransitionsDeleted: 0,
     };

@@ -113,7 +113,12 @@ async function askOnce(socketPath: string, { method, path, body, headers = {} }:
   asking.end(body);
   const [answer] = await once(asking, "response");
   let text = "";
-  for await (const data of answer.setEncoding("utf8")) text += data;
+  // Of a stream, which has no end of its own, what comes first.
+  const isStream = answer.headers["content-type"] === "text/event-stream";
+  for await (const data of answer.setEncoding("utf8")) {
+    text += data;
+    if (isStream) break;
+  }
   const isJson = /json/.test(answer.headers["content-type"] ?? "");
   return { status: answer.statusCode, headers: answer.headers, body: isJson ? JSON.parse(text) : text };
 }

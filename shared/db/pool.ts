@@ -41,9 +41,13 @@ const OPTIONS = "-c TimeZone=UTC -c DateStyle=ISO -c cams.actor=cams -c cams.sou
 /**
  * Opens the way to PostgreSQL that the configuration chooses: `INSTANCE_CONNECTION_NAME` through the Cloud SQL connector
  * with IAM authentication, else `DATABASE_URL`. Nothing is connected before the first statement; the connector begins to
- * bring its certificate, for which the first connection waits.
+ * bring its certificate, for which the first connection waits. `onNotice` is told what the server says beside its answers.
  */
-export async function openConnections(config: Config, log: Logger): Promise<Connections> {
+export async function openConnections(
+  config: Config,
+  log: Logger,
+  onNotice: (role: DatabaseRole, message: string) => void = () => {},
+): Promise<Connections> {
   const { options, patience, close } = config.INSTANCE_CONNECTION_NAME
     ? await cloudSql(config, config.INSTANCE_CONNECTION_NAME, log)
     : direct(config.DATABASE_URL);
@@ -76,7 +80,10 @@ export async function openConnections(config: Config, log: Logger): Promise<Conn
       log[severity]("idle database connection lost", { error });
     });
     // Nor does a pool listen while a connection is in use: one that broke in a transaction would end the process.
-    own.on("connect", (client) => client.on("error", () => {}));
+    own.on("connect", (client) => {
+      client.on("error", () => {});
+      client.on("notice", ({ message = "" }) => onNotice(role, message));
+    });
     const pool = patience ? patience.pool(own) : own;
     pools.set(role, { own, pool });
     return pool;

@@ -1,12 +1,13 @@
 import type { ServerResponse } from "node:http";
 import { Problem } from "../errors.ts";
 import type { KeptAnswer } from "../repository/idempotency.ts";
+import { isPieces } from "./stream.ts";
 
 /** What is answered to a request. */
 export interface Answer {
   status: number;
   headers: Record<string, string>;
-  /** Undefined: no content. A string is sent as it is, anything else as JSON. */
+  /** Undefined: no content. A string is sent as it is, pieces are streamed, anything else is sent as JSON. */
   body: unknown;
 }
 
@@ -30,7 +31,7 @@ export function answerOf(problem: Problem, requestId: string): Answer {
   return { status: problem.status, headers, body: problem.toBody(requestId) };
 }
 
-/** Writes an answer, if nothing was written yet. */
+/** Writes an answer, if nothing was written yet; of one that comes in pieces the head. */
 export function send(
   res: ServerResponse,
   requestId: string,
@@ -38,15 +39,22 @@ export function send(
   closing: boolean,
 ): void {
   if (res.headersSent || res.destroyed) return;
-  const content = body === undefined ? undefined : typeof body === "string" ? body : `${JSON.stringify(body)}\n`;
+  const inPieces = isPieces(body);
+  const content = inPieces || body === undefined || typeof body === "string" ? body : `${JSON.stringify(body)}\n`;
   if (closing) res.setHeader("Connection", "close");
   res.writeHead(status, {
-    ...(content !== undefined && { "Content-Type": JSON_TYPE, "Content-Length": Buffer.byteLength(content) }),
+    ...(typeof content === "string" && {
+      "Content-Type": JSON_TYPE,
+      "Content-Length": Buffer.byteLength(content),
+    }),
+    // Else nginx, and what follows its ways, keeps pieces back until it has a buffer full of them.
+    ...(inPieces && { "X-Accel-Buffering": "no" }),
     "Cache-Control": "no-store",
     ...headers,
     "X-Request-Id": requestId,
   });
-  res.end(content);
+  if (inPieces) res.flushHeaders();
+  else res.end(content);
 }
 
 /** An answer as it is kept: without what is shown only once. */

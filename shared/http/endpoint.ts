@@ -4,8 +4,9 @@ import type { ProblemCode } from "../errors.ts";
 import type { Logger } from "../logging/index.ts";
 import type { Metrics } from "../metrics/index.ts";
 import type { Repository } from "../repository/index.ts";
-import type { DatabaseRole, Role } from "../rules/access.ts";
+import type { Caller, DatabaseRole, Role } from "../rules/access.ts";
 import type { Service } from "../services/service.ts";
+import type { BodyForm } from "./forms.ts";
 
 /** What a deployment needs to know of a function. */
 export interface Runtime {
@@ -31,6 +32,8 @@ export interface Services {
   retentionDays: number;
   /** How many days finished tasks and the history of agents are kept. */
   taskRetentionDays: number;
+  /** How many days events and the records of schedules are kept. */
+  eventRetentionDays: number;
   /** A new API key; of its secret only `hash` is to be kept. */
   makeApiKey(): { keyId: string; key: string; hash: Buffer };
   /** Resolves when every process acts on what principals and keys have become: each remembers them for a second. */
@@ -48,6 +51,9 @@ export type Wait = <T>(
 type Needs = Readonly<Record<string, Service<unknown>>>;
 type Needed<N extends Needs> = { [Name in keyof N]: N[Name] extends Service<infer T> ? T : never };
 
+/** The schema of a form that has one of its own. */
+type SchemaOf<F> = F extends { schema?: infer S } ? Extract<S, z.ZodType> : never;
+
 type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined;
 
 /** What a handler is given. */
@@ -55,6 +61,7 @@ export interface Call<P = unknown, Q = unknown, B = unknown, N extends Needs = N
   params: Parsed<P>;
   query: Parsed<Q>;
   body: Parsed<B>;
+  caller: Caller;
   /** On behalf of the caller: it sees and changes what that may. */
   repo: Repository;
   /** Aborts when the caller is gone, the deadline has passed, or the process is to end. */
@@ -63,6 +70,8 @@ export interface Call<P = unknown, Q = unknown, B = unknown, N extends Needs = N
   ifMatch: readonly number[] | undefined;
   /** Whether the caller has this revision already (`If-None-Match`). */
   knows(revision: number): boolean;
+  /** Where the caller's last stream ended (`Last-Event-ID`). */
+  lastEventId: string | undefined;
   /** The caller's trace, to be stored on what is created. */
   traceparent: string | undefined;
   /** Marks the answer as a repetition of an earlier one (`Idempotent-Replayed`). */
@@ -73,7 +82,7 @@ export interface Call<P = unknown, Q = unknown, B = unknown, N extends Needs = N
   services: Services & Needed<N>;
 }
 
-interface Definition<P, Q, B, A, N extends Needs> {
+interface Definition<P, Q, B, A, N extends Needs, F extends BodyForm> {
   /** `<room>-<verb>`: the function's name, and its file. */
   name: string;
   method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -89,12 +98,15 @@ interface Definition<P, Q, B, A, N extends Needs> {
   params?: P;
   query?: Q;
   body?: B;
-  /** Another media type that the body may have beside JSON: it is then given as text. */
-  bodyType?: "application/yaml";
+  /** Other forms that the body may have, beside the JSON that `body` describes. */
+  forms?: readonly F[];
   status: 200 | 201 | 202 | 204;
   /** The answer's shape; none with 204. */
   returns?: z.ZodType<A>;
-  /** The answer's media type when it is not JSON: the handler then returns the text. */
+  /**
+   * The answer's media type when it is not JSON: the handler then returns the text, and with `text/event-stream` its
+   * pieces. Each request for these is taken for one that waits; `signal` ends them.
+   */
   contentType?: string;
   /** Path of what was created, for `Location`. */
   location?(answer: NoInfer<A>): string;
@@ -108,14 +120,14 @@ interface Definition<P, Q, B, A, N extends Needs> {
   /** Fields of the answer that are shown this once: they are left out of what is kept for a repetition. */
   shownOnce?: readonly string[];
   /** Asks the world what must be known before the handler, which may run in a transaction. */
-  check?(call: Pick<Call<P, Q, B, N>, "body" | "services">): Promise<void>;
-  handler(call: Call<P, Q, B, N>): Promise<NoInfer<A>>;
+  check?(call: Pick<Call<P, Q, B | SchemaOf<F>, N>, "body" | "services">): Promise<void>;
+  handler(call: Call<P, Q, B | SchemaOf<F>, N>): Promise<NoInfer<A>>;
 }
 
 /** One endpoint: everything that must know of it is a function of this value. */
 export interface Endpoint
   extends Omit<
-    Definition<z.ZodType, z.ZodType, z.ZodType, unknown, Needs>,
+    Definition<z.ZodType, z.ZodType, z.ZodType, unknown, Needs, BodyForm>,
     "handler" | "check" | "location" | "runtime"
   > {
   runtime: Runtime;
@@ -140,13 +152,9 @@ export function defineEndpoint<
   B extends z.ZodType | undefined = undefined,
   A = void,
   N extends Needs = Record<never, never>,
->(definition: Definition<P, Q, B, A, N>): Endpoint {
+  F extends BodyForm = BodyForm<undefined>,
+>(definition: Definition<P, Q, B, A, N, F>): Endpoint {
   return { ...definition, runtime: { ...USUAL, ...definition.runtime } } as unknown as Endpoint;
-}
-
-/** The media type of an endpoint's bodies in JSON: that of a merge patch has a name of its own (RFC 7396). */
-export function jsonTypeOf({ method }: Pick<Endpoint, "method">) {
-  return method === "PATCH" ? "application/merge-patch+json" : "application/json";
 }
 
 const USUAL_DATABASE_ROLE: Record<Role, DatabaseRole> = {

@@ -1,12 +1,10 @@
 import type { Endpoint } from "./endpoint.ts";
 import { pathsOf } from "./openapi.ts";
-
-/** What comes in pieces: the API Gateway passes an answer on only when it is whole. */
-const STREAM = /^text\/event-stream\b/;
+import { streams } from "./stream.ts";
 
 /** Whether the API Gateway can and may call it: `system` endpoints are for the scheduler and the deployer alone. */
-function isBehindGateway({ role, contentType }: Endpoint): boolean {
-  return role !== "system" && !STREAM.test(contentType ?? "");
+function isBehindGateway(endpoint: Endpoint): boolean {
+  return endpoint.role !== "system" && !streams(endpoint);
 }
 
 /**

@@ -42,6 +42,11 @@ export function knowsRevision(header: string | undefined, revision: number): boo
   return etags.includes("*") || etags.includes(`"${revision}"`);
 }
 
+/** Reads `Last-Event-ID`; an empty one says nothing. */
+export function lastEventIdOf(header: string | string[] | undefined): string | undefined {
+  return (typeof header === "string" && header) || undefined;
+}
+
 /**
  * Reads `Idempotency-Key`.
  * @throws Problem invalid_request when it is empty, longer than 255 characters, or not printable

@@ -32,11 +32,12 @@ export function once(
   });
 }
 
-/** What makes two requests under one idempotency key the same: what is asked for, and the body. */
+/** What makes two requests under one idempotency key the same: what is asked for, and the body in all that is read of it. */
 export function hashOf(req: IncomingMessage, body: Body | undefined): Buffer {
   const target = `${originForm(req.url ?? "/")}\n`;
   return createHash("sha256")
     .update(target)
+    .update(body?.form.headingOf?.(req) ?? "")
     .update(body?.bytes ?? "")
     .digest();
 }

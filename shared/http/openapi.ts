@@ -1,7 +1,9 @@
 import * as z from "zod";
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiParameters } from "zod-openapi";
 import { type ProblemCode, problems } from "../errors.ts";
-import { type Endpoint, jsonTypeOf } from "./endpoint.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { formsOf } from "./request.ts";
+import { streams } from "./stream.ts";
 
 const Problem = z
   .object({
@@ -84,13 +86,15 @@ export function roomOf(endpoint: Endpoint): string {
 
 function operationOf(endpoint: Endpoint): ZodOpenApiOperationObject {
   const { params, query, body, returns, status } = endpoint;
-  const headers: Record<string, z.ZodType> = {};
+  const headers: Record<string, z.ZodType> = Object.assign({}, ...(endpoint.forms ?? []).map(({ headers }) => headers));
   if (endpoint.idempotent)
     headers["Idempotency-Key"] = header("Makes the call safe to repeat for 24 hours: 1 to 255 characters.").optional();
   if (endpoint.errors.includes("revision_mismatch"))
     headers["If-Match"] = header("Only if the resource is at this revision: its `ETag`.").optional();
   if (endpoint.revalidates)
     headers["If-None-Match"] = header("Answer 304 if the resource is still at this revision: its `ETag`.").optional();
+  if (streams(endpoint))
+    headers["Last-Event-ID"] = header("Go on behind this event of an earlier stream: its `id`.").optional();
   const requestParams = {
     ...(params && { path: params }),
     ...(query && { query }),
@@ -127,9 +131,7 @@ function operationOf(endpoint: Endpoint): ZodOpenApiOperationObject {
 }
 
 function contentOf(endpoint: Endpoint, body: z.ZodType) {
-  const { bodyType } = endpoint;
-  const json = { [jsonTypeOf(endpoint)]: { schema: body } };
-  return bodyType ? { [bodyType]: { schema: z.string() }, ...json } : json;
+  return Object.fromEntries(formsOf(endpoint).map(({ type, described = body }) => [type, { schema: described }]));
 }
 
 function answerHeaders(endpoint: Endpoint): Record<string, z.ZodType> {

@@ -1,10 +1,9 @@
-import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import type * as z from "zod";
 import { type Fault, Problem } from "../errors.ts";
 import { faultsOf, MAX_FAULTS, pointer } from "../rules/faults.ts";
-import { type Endpoint, jsonTypeOf } from "./endpoint.ts";
-import { parseJson } from "./json.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { type BodyForm, jsonForm, patchForm } from "./forms.ts";
 import type { Match } from "./route.ts";
 
 /** Most bytes of a body. */
@@ -12,53 +11,58 @@ export const MAX_BODY_BYTES = 1024 * 1024;
 /** Over the limit it is read on, unseen, to this size, so that the sender reaches its end and reads the answer. */
 const MAX_DRAINED_BYTES = 16 * MAX_BODY_BYTES;
 
-/** A body as it came and as it was read: JSON, or text. */
+/** On the framework's own path the body has been read already. */
+type Request = IncomingMessage & { rawBody?: Buffer };
+
+/** A body as it came and as it was read. */
 export interface Body {
-  bytes: Buffer;
-  json: unknown;
+  /** Undefined when there is none. */
+  bytes: Buffer | undefined;
+  form: BodyForm;
+  value: unknown;
+  /** Faults of what is no part of the value. */
+  faults: Fault[];
 }
 
-/** What a body may be sent as; YAML had several types before RFC 9512. */
-const JSON_TYPES = /^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/i;
-const PATCH_TYPES = /^application\/(merge-patch\+)?json\s*(;\s*charset="?utf-8"?\s*)?$/i;
-const YAML_TYPES = /^(application|text)\/(x-)?yaml\s*(;\s*charset="?utf-8"?\s*)?$/i;
-
 /**
- * Reads a request's body: JSON, or where the endpoint takes it YAML, which is left as text; `undefined` when there is
- * none.
+ * Reads a request's body, in one of the forms that the endpoint takes it.
  * @throws Problem unsupported_media_type, body_too_large, malformed_json, invalid_request
  */
-export async function readBody(
-  req: IncomingMessage & { rawBody?: Buffer },
-  endpoint: Pick<Endpoint, "method" | "bodyType">,
-): Promise<Body | undefined> {
-  const { "content-length": length, "transfer-encoding": chunked, "content-type": type } = req.headers;
-  if (chunked === undefined && (length === undefined || length === "0")) return undefined;
+export async function readBody(req: Request, endpoint: Pick<Endpoint, "method" | "forms">): Promise<Body> {
+  const bytes = await bytesOf(req);
+  const forms = formsOf(endpoint);
+  const form = forms.find(({ isOf }) => isOf(req.headers, bytes));
+  if (!form) {
+    // Any type is taken with more headers only, which are not what is missing here.
+    const types = [...new Set(forms.map(({ type }) => type))].filter((type) => type !== "*/*");
+    throw new Problem(
+      "unsupported_media_type",
+      `Send the body with Content-Type: ${types.join(", ").replace(/, ([^,]+)$/, " or $1")}.`,
+    );
+  }
   const encoding = req.headers["content-encoding"];
+  if (bytes && encoding !== undefined && encoding !== "identity")
+    throw new Problem("unsupported_media_type", "Send the body without Content-Encoding.");
+  const faults: Fault[] = [];
+  return { bytes, form, value: form.read(req, bytes, faults), faults };
+}
+
+const JSON_FORMS = [jsonForm];
+const PATCH_FORMS = [patchForm];
+
+/** The forms an endpoint takes its body in; JSON, which every one takes, is the last. */
+export function formsOf({ method, forms }: Pick<Endpoint, "method" | "forms">): readonly BodyForm[] {
+  const json = method === "PATCH" ? PATCH_FORMS : JSON_FORMS;
+  return forms ? [...forms, ...json] : json;
+}
+
+async function bytesOf(req: Request): Promise<Buffer | undefined> {
+  const { "content-length": length, "transfer-encoding": chunked } = req.headers;
+  if (chunked === undefined && (length === undefined || length === "0")) return undefined;
   const tooLarge = length !== undefined && Number(length) > MAX_BODY_BYTES;
   const bytes = req.rawBody ?? (await collect(req, tooLarge));
   if (!bytes || bytes.length > MAX_BODY_BYTES) throw new Problem("body_too_large", "A body may have 1 MiB at most.");
-  if (bytes.length === 0) return undefined;
-  const isYaml = saysYaml(type ?? "", endpoint);
-  if (encoding !== undefined && encoding !== "identity")
-    throw new Problem("unsupported_media_type", "Send the body without Content-Encoding.");
-  return { bytes, json: isYaml ? readText(bytes) : parseJson(bytes) };
-}
-
-/** Whether a body is YAML, which few endpoints take, and not JSON, which all do. */
-function saysYaml(type: string, endpoint: Pick<Endpoint, "method" | "bodyType">): boolean {
-  const { method, bodyType } = endpoint;
-  if (bodyType && YAML_TYPES.test(type)) return true;
-  if ((method === "PATCH" ? PATCH_TYPES : JSON_TYPES).test(type)) return false;
-  const wanted = bodyType ?? jsonTypeOf(endpoint);
-  throw new Problem("unsupported_media_type", `Send the body with Content-Type: ${wanted}.`);
-}
-
-function readText(bytes: Buffer): string {
-  if (isUtf8(bytes)) return bytes.toString();
-  throw new Problem("invalid_request", "The body is not UTF-8.", {
-    errors: [{ pointer: "", message: "must be text in UTF-8" }],
-  });
+  return bytes.length === 0 ? undefined : bytes;
 }
 
 function collect(req: IncomingMessage, tooLarge: boolean): Promise<Buffer | undefined> {
@@ -80,20 +84,19 @@ function collect(req: IncomingMessage, tooLarge: boolean): Promise<Buffer | unde
  * @throws Problem invalid_request with all faults at once, up to 100
  */
 export function parseRequest(endpoint: Endpoint, match: Match, search: string, body: Body | undefined) {
-  const faults: Fault[] = [];
-  const parse = (schema: z.ZodType | undefined, value: unknown) => {
+  const faults = [...(body?.faults ?? [])];
+  const parse = (schema: z.ZodType | undefined, value: unknown, placeOf?: BodyForm["placeOf"]) => {
     if (!schema) return undefined;
     const parsed = schema.safeParse(value);
     if (parsed.success) return parsed.data;
-    for (const issue of parsed.error.issues) for (const fault of faultsOf(issue)) faults.push(fault);
+    for (const issue of parsed.error.issues)
+      for (const fault of faultsOf(placeOf ? { ...issue, path: placeOf(issue.path) } : issue)) faults.push(fault);
     return undefined;
   };
   const params = parse(endpoint.params, match.params);
   const query = endpoint.query ? parse(endpoint.query, readQuery(search, faults)) : refuseQuery(search, faults);
-  // No body at all stands for an object without fields, or for an empty text.
-  const nothing = endpoint.bodyType ? "" : {};
-  const parsedBody = endpoint.body ? parse(endpoint.body, body?.json ?? (body ? null : nothing)) : undefined;
-  if (!endpoint.body && body && !isEmptyObject(body.json))
+  const parsedBody = body && parse(endpoint.body && (body.form.schema ?? endpoint.body), body.value, body.form.placeOf);
+  if (!endpoint.body && body && !isEmptyObject(body.value))
     faults.push({ pointer: "", message: "this endpoint takes no body" });
   if (faults.length > 0) {
     const [first] = faults;

@@ -8,10 +8,19 @@ import type { Repository } from "../repository/index.ts";
 import type { Caller } from "../rules/access.ts";
 import { type Answer, answerOf, problemOf, send } from "./answer.ts";
 import type { Call, Endpoint, Services } from "./endpoint.ts";
-import { idempotencyKeyOf, ifMatchOf, knowsRevision, requestIdOf, traceOf, traceparentOf } from "./headers.ts";
+import {
+  idempotencyKeyOf,
+  ifMatchOf,
+  knowsRevision,
+  lastEventIdOf,
+  requestIdOf,
+  traceOf,
+  traceparentOf,
+} from "./headers.ts";
 import { hashOf, once } from "./once.ts";
 import { parseRequest, readBody } from "./request.ts";
 import { createRouter, type Match } from "./route.ts";
+import { isPieces, type Pieces, pour, whileAllowed } from "./stream.ts";
 import { originForm } from "./target.ts";
 import type { Traffic, Visit } from "./traffic.ts";
 
@@ -57,12 +66,15 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
     services.metrics.takeover("app" in req ? "framework" : "server");
     let visit: Visit | undefined;
     let open = true;
+    let streaming = false;
 
     const finish = (answer: Answer, code?: ProblemCode) => {
       if (!open) return;
       // First: an answer that cannot be written as JSON or in a header throws, and is answered with 500 instead.
       send(res, context.requestId, answer, traffic.stopping);
       open = false;
+      // Cut off in the middle, so that its reader knows that this was not the end.
+      if (streaming && !res.writableEnded) res.destroy();
       // What is still on its way to a slow reader goes on to count, until its deadline, and is waited for at the end.
       if (!res.socket || res.writableFinished) visit?.leave();
       const seconds = (performance.now() - start) / 1000;
@@ -78,6 +90,14 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
       finish(answerOf(problem, context.requestId), problem.code);
     };
 
+    const stream = (answer: Answer, pieces: Pieces, { signal }: Visit) =>
+      traffic.whileWaiting(async () => {
+        if (!open) return;
+        send(res, context.requestId, answer, traffic.stopping);
+        streaming = true;
+        await pour(res, pieces, signal);
+      });
+
     await runWithContext(context, async () => {
       try {
         const [path = "", search = ""] = splitOnce(originForm(req.url ?? "/"), "?");
@@ -89,7 +109,8 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
         const onDeadline = () => {
           visit?.abort();
           if (!open) res.destroy();
-          else refuse(new Problem("deadline_exceeded", "The request was given up.", { retryAfterSeconds: 1 }));
+          else if (!streaming)
+            refuse(new Problem("deadline_exceeded", "The request was given up.", { retryAfterSeconds: 1 }));
         };
         context.deadline = start + seconds * 1000;
         visit = traffic.enter(context.deadline, () => runWithContext(context, onDeadline));
@@ -99,7 +120,9 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
           visit?.leave();
           if (!res.writableFinished) runWithContext(context, () => finish(GONE));
         });
-        finish(await answerTo(match, search, req, visit));
+        const answer = await answerTo(match, search, req, visit);
+        if (isPieces(answer.body)) await stream(answer, answer.body, visit);
+        finish(answer);
       } catch (error) {
         refuse(error);
       }
@@ -137,8 +160,10 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
       params: parsed.params as undefined,
       query: parsed.query as undefined,
       body: parsed.body as undefined,
+      caller,
       repo,
       ifMatch: ifMatchOf(req.headers["if-match"]),
+      lastEventId: lastEventIdOf(req.headers["last-event-id"]),
       traceparent: traceparentOf(currentContext()?.trace),
       services: servicesOf(endpoint),
       get signal() {
@@ -148,7 +173,12 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
         // The connection that it listens on is part of the sum that the database must have.
         if (!endpoint.runtime.listens) throw new Error(`${endpoint.name} waits, and does not declare that it listens`);
         if (seconds === 0) return attempt();
-        const asked = stillAdmitted(endpoint, req, caller, attempt);
+        let first = true;
+        const asked = async () => {
+          if (!first) await stillAdmitted(endpoint, req, caller);
+          first = false;
+          return attempt();
+        };
         return traffic.whileWaiting(() => serving.hints.waitFor(topics, seconds, visit.signal, asked));
       },
       knows: (revision) => knowsRevision(req.headers["if-none-match"], revision),
@@ -168,20 +198,16 @@ export function serve(endpoints: readonly Endpoint[], serving: Serving): Request
       headers["Cache-Control"] = "private, no-cache";
       if (given.knows(revision as number)) return { status: 304, headers, body: undefined };
     }
-    return { status: endpoint.status, headers, body };
+    if (!isPieces(body)) return { status: endpoint.status, headers, body };
+    // Of a stream nothing runs before it is read; without a reader, for HEAD, it is never begun.
+    const pieces = whileAllowed(body, () => stillAdmitted(endpoint, req, caller));
+    return { status: endpoint.status, headers, body: req.method === "HEAD" ? undefined : pieces };
   }
 
-  /** Who waits may lose its rights meanwhile: each further attempt asks again who calls. */
-  function stillAdmitted<T>(endpoint: Endpoint, req: IncomingMessage, caller: Caller, attempt: () => Promise<T>) {
-    let first = true;
-    return async () => {
-      if (!first) {
-        const now = await serving.gate.admit(req, endpoint.role, serving.repo(endpoint).principals);
-        if (!isDeepStrictEqual(now, caller)) throw forbidden("What you may do has changed: call again.");
-      }
-      first = false;
-      return attempt();
-    };
+  /** Who waits may lose its rights meanwhile: each further attempt asks again who calls, and a stream now and then. */
+  async function stillAdmitted(endpoint: Endpoint, req: IncomingMessage, caller: Caller) {
+    const now = await serving.gate.admit(req, endpoint.role, serving.repo(endpoint).principals);
+    if (!isDeepStrictEqual(now, caller)) throw forbidden("What you may do has changed: call again.");
   }
 
   function logLine(req: IncomingMessage, context: RequestContext, status: number, milliseconds: number, code?: string) {

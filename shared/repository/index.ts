@@ -8,6 +8,7 @@ import { audit } from "./audit.ts";
 import { budgets } from "./budgets.ts";
 import { definitions } from "./definitions.ts";
 import { deliveries } from "./deliveries.ts";
+import { events } from "./events.ts";
 import { health } from "./health.ts";
 import { idempotency } from "./idempotency.ts";
 import { inboxes } from "./inboxes.ts";
@@ -16,7 +17,9 @@ import { messages } from "./messages.ts";
 import { principals } from "./principals.ts";
 import { quarantine } from "./quarantine.ts";
 import { retention } from "./retention.ts";
+import { schedules } from "./schedules.ts";
 import { secrets } from "./secrets.ts";
+import { subscriptions } from "./subscriptions.ts";
 import { sweep } from "./sweep.ts";
 import { system } from "./system.ts";
 import { tasks } from "./tasks.ts";
@@ -34,6 +37,9 @@ const nouns = {
   tasks,
   budgets,
   definitions,
+  events,
+  subscriptions,
+  schedules,
   principals,
   audit,
   idempotency,
@@ -80,6 +86,9 @@ export const constraints: ConstraintProblems = {
   agents_inbox: { code: "inbox_in_use", detail: "An agent was registered for the inbox just now." },
   agents_transition: { code: "agent_transition_refused", detail: "The agent's state has changed meanwhile." },
   agents_definition: { code: "definition_in_use", detail: "An agent was bound to the definition just now." },
+  subscriptions_definition: { code: "definition_not_found", detail: "There is no such definition." },
+  schedule_runs_schedule: { code: "schedule_not_found", detail: "The schedule was deleted just now." },
+  subscriptions_inbox: { code: "inbox_not_found", detail: "There is no inbox at this address." },
   definition_versions_immutable: { code: "version_immutable", detail: "The version was published: it never changes." },
 };
 

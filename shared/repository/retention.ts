@@ -14,6 +14,13 @@ const Slice = z.object({ deleted: z.int(), last: z.union([z.string(), z.int()]).
 const REST: Record<Archive, Sql> = {
   message_archive: sql`cams.message_archive_default`,
   task_archive: sql`cams.task_archive_default`,
+  events: sql`cams.events_default`,
+};
+/** By which time an archive is cut. */
+const TIME: Record<Archive, Sql> = {
+  message_archive: sql`finished_at`,
+  task_archive: sql`finished_at`,
+  events: sql`published_at`,
 };
 
 /** Deletes up to `limit` rows behind the slice that ended at `after`; answers how many, and where it ended. */
@@ -103,13 +110,16 @@ export function retention({ db, now }: Context) {
     },
 
     deleteDefaultPartitionRows: (archive: Archive, days: number) =>
-      deleteUntil("retention.delete_default_partition_rows", REST[archive], sql`finished_at`, before(days)),
+      deleteUntil("retention.delete_default_partition_rows", REST[archive], TIME[archive], before(days)),
     deleteIdempotencyKeys: deleteUntil(
       "retention.delete_idempotency_keys",
       sql`cams.idempotency_keys`,
       sql`kept_until`,
       now,
     ),
+    deleteEventKeys: deleteUntil("retention.delete_event_keys", sql`cams.event_keys`, sql`kept_until`, now),
+    deleteScheduleRuns: (days: number) =>
+      deleteUntil("retention.delete_schedule_runs", sql`cams.schedule_runs`, sql`at`, before(days)),
     deleteMessageKeys: deleteUntil("retention.delete_message_keys", sql`cams.message_keys`, sql`kept_until`, now),
 
     deleteHealthTransitions: (days: number) =>

@@ -32,7 +32,8 @@ export function system({ db }: Context) {
         "system.make_partitions",
         Made,
         sql`
-          select cams.make_partitions('message_archive', 14) + cams.make_partitions('task_archive', 14) as made`,
+          select cams.make_partitions('message_archive', 14) + cams.make_partitions('task_archive', 14)
+            + cams.make_partitions('events', 14) as made`,
       );
       return made;
     },

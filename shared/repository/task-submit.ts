@@ -32,6 +32,10 @@ const MOST_DEPENDANTS = 1000;
 /** How long after a full queue another try is worth it. */
 const RETRY_SECONDS = 5;
 
+/** Whether a definition wants tasks of this type to be approved: as a version (an alias with its `config`) says it. */
+export const needsApproval = (version: Sql, type: Sql): Sql =>
+  sql`coalesce(${version}.config -> 'approvalRequiredFor' ? ${type}, false)`;
+
 /** How tasks come in: for an agent, or into the pool of a definition. */
 export function submitting(context: Context) {
   const { now, caller } = context;
@@ -59,8 +63,6 @@ export function submitting(context: Context) {
       )`;
   }
 
-  /** What a definition `d` says, by its current version, of tasks of this type. */
-  const needsApproval = (type: string): Sql => sql`coalesce(v.config -> 'approvalRequiredFor' ? ${type}, false)`;
   const current = sql`
     cams.definition_versions v on (v.definition_id, v.version) = (d.definition_id, d.current_version)`;
 
@@ -69,7 +71,7 @@ export function submitting(context: Context) {
       with agent as materialized (
         select a.agent_id, a.definition_id, a.state, a.task_timeout_seconds as timeout_seconds, a.task_queue_size,
           a.ai_agent_address, i.admin_status = 'ACTIVE' and i.quarantined_at is null as reachable,
-          ${needsApproval(given.type)} as needs_approval
+          ${needsApproval(sql`v`, sql`${given.type}`)} as needs_approval
         from cams.agents a
         join cams.agent_inboxes i on i.ai_agent_address = a.ai_agent_address
         left join cams.definitions d on d.definition_id = a.definition_id
@@ -91,7 +93,7 @@ export function submitting(context: Context) {
     return sql`
       with queue as materialized (
         select d.definition_id, d.definition_id as pool, null::text as agent_id, d.kind, d.current_version,
-          d.retired_at is not null as retired, ${needsApproval(given.type)} as needs_approval,
+          d.retired_at is not null as retired, ${needsApproval(sql`v`, sql`${given.type}`)} as needs_approval,
           (v.config ->> 'timeoutSeconds')::integer as timeout_seconds,
           coalesce((v.config ->> 'enabled')::boolean, false) as open
         from cams.definitions d left join ${current}

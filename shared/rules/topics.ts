@@ -25,3 +25,6 @@ export function agentTasksTopic(agentId: string): string {
 export function poolTopic(definitionId: string): string {
   return `tasks:definition:${definitionId}`;
 }
+
+/** The topic of hints that there is more in the event log. */
+export const EVENTS = "events";

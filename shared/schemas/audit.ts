@@ -10,9 +10,9 @@ export const AuditEntry = z
     action: z.string().meta({
       description: "`created`, `updated`, `deleted`, `secret_rotated`; of a version `published`, `deprecated`.",
     }),
-    resourceType: z
-      .string()
-      .meta({ description: "`inbox`, `principal`, `api_key`, `definition`, `definition_version`, `subscription`." }),
+    resourceType: z.string().meta({
+      description: "`inbox`, `principal`, `api_key`, `definition`, `definition_version`, `subscription`, `schedule`.",
+    }),
     resourceId: z.string(),
     ownerTeam: z.string().optional(),
     before: JsonObject.optional(),

@@ -1,5 +1,7 @@
 import * as z from "zod";
 import { prose, text } from "./common.ts";
+import { EventTypePattern } from "./event.ts";
+import { EventFilters } from "./event-filters.ts";
 import { Priority } from "./message.ts";
 
 /** Most bytes of a document as JSON in UTF-8, and of a file of them. */
@@ -76,21 +78,10 @@ const Goal = z.strictObject({
   extensions,
 });
 
-const segment = "(?:[A-Za-z0-9_-]+|\\*)";
-/** Dot-separated: `*` is one segment, `#` at the end any number of them. */
-export const EventTypePattern = z
-  .string()
-  .max(255)
-  .regex(
-    new RegExp(`^(?:#|${segment}(?:\\.${segment})*(?:\\.#)?)$`),
-    "must be segments of letters, digits, _ and -, separated by dots; * is one segment, # at the end any number",
-  )
-  .meta({ id: "EventTypePattern", example: "alert.*" });
-
 export const Trigger = z.strictObject({
   eventType: EventTypePattern,
   priority: Priority.default("NORMAL"),
-  filters: Free.optional(),
+  filters: EventFilters.optional(),
   extensions,
 });
 

@@ -21,6 +21,7 @@ variables {
   max_connections       = 10000
   retention_days        = 3650
   task_retention_days   = 3650
+  event_retention_days  = 3650
   rate_limit_per_minute = 0
   deliver_seconds       = 0
 }

@@ -73,8 +73,8 @@ run "gateway" {
     error_message = "The gateway has another document."
   }
   assert {
-    condition     = toset(keys(jsondecode(local.gateway_contents).x-google-api-management.backends)) == toset([for name, s in module.catalog.services : name if s.role != "system"])
-    error_message = "The gateway does not lead to each function but those of the role system."
+    condition     = toset(keys(jsondecode(local.gateway_contents).x-google-api-management.backends)) == toset([for name, s in module.catalog.services : name if s.role != "system" && name != "events-stream"])
+    error_message = "The gateway does not lead to each function but those of the role system and the stream, which it could not pass on."
   }
   assert {
     condition = alltrue([for name, backend in jsondecode(local.gateway_contents).x-google-api-management.backends : (
@@ -232,7 +232,7 @@ run "gateway" {
   # Operation.
 
   assert {
-    condition     = strcontains(google_logging_metric.runs.filter, "|cams-messages-send|") && strcontains(google_logging_metric.scheduler_failures.filter, "\"^(cams-health-sweep|cams-messages-deliver|cams-system-retention)$\"")
+    condition     = strcontains(google_logging_metric.runs.filter, "|cams-messages-send|") && strcontains(google_logging_metric.scheduler_failures.filter, "\"^(cams-health-sweep|cams-messages-deliver|cams-schedules-tick|cams-system-retention)$\"")
     error_message = "Another installation, whose prefix begins with this one's, would be watched too."
   }
   assert {

@@ -34,6 +34,7 @@ run "wrong_values" {
     deployment            = "both"
     retention_days        = 0
     task_retention_days   = 3651
+    event_retention_days  = 0
     deliver_seconds       = 61
     rate_limit_per_minute = -1
     secrets_key_version   = null
@@ -53,7 +54,7 @@ run "wrong_values" {
     billing_account       = "my-account"
   }
   expect_failures = [
-    var.project, var.region, var.prefix, var.deployment, var.retention_days, var.task_retention_days,
+    var.project, var.region, var.prefix, var.deployment, var.retention_days, var.task_retention_days, var.event_retention_days,
     var.deliver_seconds,
     var.rate_limit_per_minute, var.secrets_key_version, var.admins, var.auth_audiences, var.deployers, var.migrate_ingress, var.database_version, var.database_tier,
     var.database_instance, var.max_connections, var.backup_retention_days, var.maintenance_day, var.maintenance_hour, var.subnet_cidr,
@@ -74,6 +75,7 @@ run "other_wrong_values" {
     limits                = { messages-send = { max_instances = 0 } }
     retention_days        = 1.5
     task_retention_days   = 1.5
+    event_retention_days  = 1.5
     rate_limit_per_minute = 0.5
     admins                = ["user:someone@example.com"]
     auth_issuers          = ["http://issuer.example.com"]
@@ -83,7 +85,7 @@ run "other_wrong_values" {
     billing_account       = "012345-678901-ABCDEF"
   }
   expect_failures = [
-    var.prefix, var.functions_dir, var.front, var.limits, var.retention_days, var.task_retention_days,
+    var.prefix, var.functions_dir, var.front, var.limits, var.retention_days, var.task_retention_days, var.event_retention_days,
     var.rate_limit_per_minute, var.admins, var.auth_issuers,
     var.backup_retention_days, var.subnet_cidr, var.monthly_budget,
   ]

@@ -7,7 +7,7 @@ import { type Call, casesOf, kitFor, perform } from "../support/cases/index.ts";
 import { type Answer, client } from "../support/client.ts";
 import { keyPair, part, stripped } from "../support/issuer.ts";
 import publicEndpoints from "./public-endpoints.json" with { type: "json" };
-import { oneOfEach } from "./samples.ts";
+import { oneOfEach, typesOf } from "./samples.ts";
 import { tablesOf } from "./tables.ts";
 
 const guarded = useGuardedService();
@@ -71,6 +71,12 @@ const tooLow: Record<Endpoint["role"], CallerName[]> = {
   system: ["agent", "operator", "admin"],
 };
 
+/** What a stranger makes of its own where it may call: in these tables, and in no other. */
+const made: Record<string, string[]> = {
+  "events-publish": ["events", "messages"],
+  "schedules-create": ["audit_head", "audit_log", "schedules"],
+};
+
 /**
  * Endpoints that a stranger of the right role may call too, each with what it then finds. Any other answers 403 or 404
  * and changes nothing.
@@ -108,6 +114,18 @@ const strangers: Record<string, (answer: Answer) => void> = {
   "definitions-import": ({ body }) => expect(body.results[0].problem.code).toBe("forbidden"),
   "definitions-metrics": ({ body }) => expect(body.versions).toHaveLength(1),
   "tasks-list": ({ body }) => expect(body).toEqual({ items: [] }),
+  // What happens is told to all who call, and so is who wants to know of it.
+  "events-publish": ({ body }) => expect(body).toMatchObject({ messages: 1, unhandled: false }),
+  "events-get": ({ body }) => expect(body.event.data.order).toBe(7),
+  "events-list": ({ body }) => expect(body.items).toHaveLength(1),
+  "events-stats": ({ body }) => expect(body).toMatchObject({ events: 1, messages: 1 }),
+  "subscriptions-match": ({ body }) => expect(body.matched).toHaveLength(1),
+  "subscriptions-get": ({ body }) => expect(body.to).toHaveProperty("aiAgentAddress"),
+  "subscriptions-list": ({ body }) => expect(body.items).toHaveLength(1),
+  "schedules-create": ({ body }) => expect(body.ownerTeam).toBe("elsewhere"),
+  "schedules-list": ({ body }) => expect(body).toEqual({ items: [] }),
+  // What happened is known to all agents.
+  "events-stream": ({ body }) => expect(body).toMatch(/^retry: /),
   "audit-list": ({ body }) => expect(body).toEqual({ items: [] }),
   // Counts of the whole, without a name in them.
   "system-metrics": ({ body }) => expect(body).not.toContain("@"),
@@ -126,17 +144,18 @@ test("nobody but these endpoints is open to everybody", () => {
 test("every exception for strangers is of an endpoint that there is", () => {
   const names = endpoints.map(({ name }) => name);
   expect(Object.keys(strangers).filter((name) => !names.includes(name))).toEqual([]);
+  expect(Object.keys(made).filter((name) => !strangers[name])).toEqual([]);
 });
 
 // The gate before all endpoints is told the role; whatever else could matter is among them too.
-const samples = oneOfEach(({ role, method, bodyType }) => [role, method === "GET", bodyType]);
+const samples = oneOfEach(({ role, method, forms }) => [role, method === "GET", typesOf(forms)]);
 const { "no credential": none, "a forged token as Cloud Run hands it on": forged } = invalid;
 
 test("each role, each kind of request and YAML are among those that are tried with every credential", () => {
-  const tried = [...samples].map(({ role, method, bodyType }) => `${role} ${method} ${bodyType ?? ""}`);
+  const tried = [...samples].map(({ role, method, forms }) => `${role} ${method} ${typesOf(forms)}`);
   for (const kind of [
     /^agent GET/,
-    /^agent P/,
+    /^agent [PD]/,
     /^operator P\w+ application.yaml/,
     /^admin GET/,
     /^admin [PD]/,
@@ -185,7 +204,9 @@ describe.each(named(owned))("%s by a stranger", (name, endpoint) => {
         expect([403, 404], `${caller}: ${JSON.stringify(answer.body)}`).toContain(answer.status);
       }
     }
-    expect(await tablesOf(service)).toEqual(before);
+    const after = await tablesOf(service);
+    const changed = Object.keys(after).filter((table) => after[table] !== before[table]);
+    expect(changed).toEqual(made[name] ?? []);
   });
 });
 

@@ -6,7 +6,8 @@ import type { Endpoint } from "../../shared/http/endpoint.ts";
 import { type Call, casesOf, kitFor, pathOf } from "../support/cases/index.ts";
 import type { Answer } from "../support/client.ts";
 import { useService } from "../support/service.ts";
-import { mutationsOf, trickedBodies, trickedTexts } from "./nasty.ts";
+import { headersOf, wrongBodies } from "./forms.ts";
+import { trickedBodies, trickedTexts } from "./nasty.ts";
 import { watchWrites } from "./tables.ts";
 import { ask } from "./wire.ts";
 
@@ -79,9 +80,10 @@ describe.each(named(endpoints.filter(({ method }) => method !== "GET")))("%s", (
   });
 
   test("no 5xx to a right body that was made wrong", async () => {
-    await neverBreaks(endpoint, mutationsOf(endpoint), endpoint.body ? 100 : 20, (call, mutate) =>
-      service.raw(endpoint.method, pathOf(endpoint, call), mutate(call.body ?? {}), json),
-    );
+    await neverBreaks(endpoint, wrongBodies(endpoint), endpoint.body ? 100 : 20, (call, wrong) => {
+      const { body, headers } = wrong(call.body ?? {});
+      return service.raw(endpoint.method, pathOf(endpoint, call), body, headers);
+    });
   });
 
   test("no 5xx to random bytes, and to a right body cut short or with bytes exchanged", async () => {
@@ -96,9 +98,9 @@ describe.each(named(endpoints.filter(({ method }) => method !== "GET")))("%s", (
         return changed;
       }),
     );
-    await neverBreaks(endpoint, inputs, 30, (call, input) => {
+    await neverBreaks(endpoint, fc.tuple(inputs, headersOf(endpoint)), 30, (call, [input, headers]) => {
       const bytes = new Uint8Array(input(Buffer.from(JSON.stringify(call.body ?? {}))));
-      return service.raw(endpoint.method, pathOf(endpoint, call), bytes, json);
+      return service.raw(endpoint.method, pathOf(endpoint, call), bytes, headers);
     });
   });
 });

@@ -8,3 +8,8 @@ import type { Endpoint } from "../../shared/http/endpoint.ts";
 export function oneOfEach(kindOf: (endpoint: Endpoint) => unknown[]): Set<Endpoint> {
   return new Set(new Map(endpoints.map((endpoint) => [kindOf(endpoint).join(" "), endpoint])).values());
 }
+
+/** The media types of an endpoint's forms beside JSON, as one text. */
+export function typesOf(forms: Endpoint["forms"] = []): string {
+  return forms.map(({ type }) => type).join(" ");
+}

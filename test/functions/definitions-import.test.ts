@@ -260,6 +260,7 @@ describe("the body", () => {
     ["415 as a form", 415, "multipart/form-data", text],
     ["400 when it is not UTF-8", 400, "application/yaml", new Uint8Array([0x61, 0xff])],
     ["400 when it is empty", 400, "application/yaml", ""],
+    ["400 without a body, whatever it would be", 400, "application/json", ""],
     ["400 with more than 2,000 documents", 400, "application/yaml", "a: 1\n---\n".repeat(2001)],
     ["400 when it is JSON cut short", 400, "application/json", '[{"kind":'],
     ["400 when it is a number", 400, "application/json", "1"],

@@ -37,7 +37,7 @@ describe("a document", () => {
     const { status, body } = await service.post("/v1/definitions", {
       kind: "Agent",
       metadata: { id: "-a", version: "1.0", extra: 1 },
-      triggers: [{ eventType: "a..b", priority: "urgent" }],
+      triggers: [{ eventType: "a..b", priority: "urgent", filters: { seconds: ">= soon", a: { not: [{}] } } }],
       subagents: [{ id: "x", version: "newest" }],
       config: { timeoutSeconds: 0 },
     });
@@ -50,6 +50,8 @@ describe("a document", () => {
       "/metadata/version",
       "/subagents/0/version",
       "/triggers/0/eventType",
+      "/triggers/0/filters/a/not",
+      "/triggers/0/filters/seconds",
       "/triggers/0/priority",
     ]);
   });

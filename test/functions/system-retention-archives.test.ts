@@ -196,7 +196,7 @@ test.each(["others", "messages", "nothing", 'x"; drop', null])(
   },
 );
 
-describe.each(archives)("the default partition of $archive", ({ archive, days, count }) => {
+describe.each(archives)("the default partition of $archive", ({ archive, time, days, count }) => {
   test("with rows is an alert that says how many; the old ones go, the others stay", async () => {
     const alerts = vi.spyOn(service.app.log, "alert").mockImplementation(() => {});
     const place = `cams.${archive}_default`;
@@ -206,7 +206,7 @@ describe.each(archives)("the default partition of $archive", ({ archive, days, c
 
     expect((await retain()).body).toEqual({ ...nothing, defaultPartitionRows: 2, [count]: 1 });
     expect(alerts.mock.calls).toEqual([[expect.stringMatching(/default partition/), { archive, rows: 2 }]]);
-    expect(await sql(`select from ${place} where finished_at > now() - interval '${days} days'`)).toHaveLength(1);
+    expect(await sql(`select from ${place} where ${time} > now() - interval '${days} days'`)).toHaveLength(1);
     expect((await retain()).body).toEqual({ ...nothing, defaultPartitionRows: 1 });
     await sql(`delete from ${place}`);
     expect((await retain()).body).toEqual(nothing);

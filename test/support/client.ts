@@ -25,6 +25,13 @@ export interface Http {
   ): Promise<Answer>;
 }
 
+/** An answer's text; of a stream, which has no end of its own, what comes first: then its reader is gone. */
+export async function textOf(response: Response): Promise<string> {
+  if (response.headers.get("content-type") !== "text/event-stream") return response.text();
+  for await (const piece of response.body ?? []) return Buffer.from(piece).toString();
+  return "";
+}
+
 /** `sent` goes with every request that does not say otherwise. */
 export function client(url: string, sent: Headers_ = {}): Http {
   async function raw(
@@ -38,7 +45,7 @@ export function client(url: string, sent: Headers_ = {}): Http {
       headers: { ...sent, ...headers },
       ...(body !== undefined && { body }),
     });
-    const text = await response.text();
+    const text = await textOf(response);
     const isJson = /json/.test(response.headers.get("content-type") ?? "");
     const answer = { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
     checkAnswer(method, path, answer);

@@ -46,7 +46,7 @@ export function useInstance() {
     await migrate(new pg.Client(postgres.url));
     await run(
       postgres.url,
-      "select cams.make_partitions('message_archive', 14), cams.make_partitions('task_archive', 14)",
+      "select cams.make_partitions('message_archive', 14), cams.make_partitions('task_archive', 14), cams.make_partitions('events', 14)",
     );
     await run(postgres.url, `create role "${IAM_USER}" login in role ${DATABASE_ROLES.join(", ")}`);
   });

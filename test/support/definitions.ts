@@ -151,6 +151,12 @@ const metadata = fc.record({
   ownerTeam: some(text),
   extensions: some(free),
 });
+const filters = fc.constantFrom(
+  {},
+  { severity: "critical", "a.b": null, cron: "0 6 * * *" },
+  { duration_seconds: ">= 300", region: ["eu", 1, true] },
+  { no: { not: ["null", "1.5"], gte: 1e21, lt: 5e-324 }, yes: { exists: false }, "1": { prefix: "- #" } },
+);
 const agent = fc.record({
   kind: fc.constant("Agent"),
   metadata,
@@ -167,7 +173,7 @@ const agent = fc.record({
       fc.record({
         eventType: fc.constantFrom("#", "*", "a.*", "a-b.c_d.#", "1", "1.5", "no", "null"),
         priority: some(fc.constantFrom("CRITICAL", "LOW")),
-        filters: some(free),
+        filters: some(filters),
         extensions: some(free),
       }),
       { maxLength: 3 },

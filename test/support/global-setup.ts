@@ -35,7 +35,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const url = databaseUrl(adminUrl, template);
   await migrate(new pg.Client(url));
   // Today and tomorrow: each partition costs every copy of the template, and every test that begins with none of its rows.
-  await run(url, "select cams.make_partitions('message_archive', 1), cams.make_partitions('task_archive', 1)");
+  await run(
+    url,
+    "select cams.make_partitions('message_archive', 1), cams.make_partitions('task_archive', 1), cams.make_partitions('events', 1)",
+  );
   project.provide("adminUrl", adminUrl);
   project.provide("template", template);
   project.provide("cluster", cluster);

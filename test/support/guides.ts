@@ -12,6 +12,19 @@ export async function scriptsOf(document: string, heading: string): Promise<stri
   return [...section.matchAll(/```sh\n(.*?)```/gs)].map(([, script = ""]) => script);
 }
 
+/** The rows of the table behind a heading cell, as cells without their ticks. */
+export async function table(guide: string, firstCell: string): Promise<string[][]> {
+  const lines = (await readFile(guide, "utf8")).split("\n");
+  const start = lines.findIndex((line) => line.startsWith(`| ${firstCell} |`)) + 2;
+  const end = lines.findIndex((line, at) => at >= start && !line.startsWith("|"));
+  return lines.slice(start, end).map((line) =>
+    line
+      .slice(1, -1)
+      .split("|")
+      .map((cell) => cell.replaceAll("`", "").trim()),
+  );
+}
+
 /** Runs a script in a folder of its own that is thrown away; answers the lines it printed. */
 export async function bash(script: string, env: Record<string, string> = {}): Promise<string[]> {
   const cwd = await mkdtemp(join(tmpdir(), "cams-readme-"));

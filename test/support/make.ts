@@ -100,6 +100,30 @@ export function makerFor(service: Service) {
       return (await make.claim(agentId, claim))[0];
     },
 
+    /** Publishes an event. */
+    async event(fields: Fields = {}) {
+      return created("/v1/events", { type: "order.placed", payload: { order: 7 }, ...fields }, 202);
+    },
+
+    /** Subscribes an inbox, a new one unless told otherwise. */
+    async subscription({ to, ...fields }: Fields = {}) {
+      const target = to ?? { aiAgentAddress: (await make.inbox()).aiAgentAddress };
+      return created("/v1/subscriptions", { eventType: "order.*", to: target, ...fields }, 201);
+    },
+
+    /** Makes a schedule that is due once a year unless told otherwise; `ownerTeam` without that team's operator. */
+    async schedule({ ownerTeam, ...fields }: Fields = {}) {
+      const times = fields.runAt === undefined ? { cron: "0 0 1 1 *" } : {};
+      const body = { name: "The report", eventType: "report.due", ...times, ...fields };
+      const made = await created("/v1/schedules", body, 201);
+      if (ownerTeam === undefined) return made;
+      await service.sql("update cams.schedules set owner_team = $2 where schedule_id = $1", [
+        made.scheduleId,
+        ownerTeam,
+      ]);
+      return { ...made, ownerTeam };
+    },
+
     /** Sends a message, to a new inbox unless told otherwise. */
     async message(fields: Fields = {}) {
       const recipientAddress = fields.recipientAddress ?? (await make.inbox()).aiAgentAddress;

@@ -75,6 +75,7 @@ export function useService(
       delete from cams.idempotency_keys; delete from cams.health_transitions; delete from cams.webhook_secrets;
       delete from cams.tasks; delete from cams.task_dependencies; delete from cams.task_archive;
       delete from cams.definition_costs; delete from cams.budget_notices;
+      delete from cams.schedules; delete from cams.schedule_runs; delete from cams.events; delete from cams.event_keys;
       delete from cams.agents; delete from cams.agent_transitions;
       delete from cams.agent_inboxes; delete from cams.subscriptions; delete from cams.definition_versions;
       delete from cams.definitions; delete from cams.api_keys; delete from cams.principals;

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { endpoints } from "../../../functions/index.ts";
 import { listen } from "../../../scripts/listen.ts";
 import { type Call, casesOf, kitFor, pathOf } from "../../support/cases/index.ts";
+import { textOf } from "../../support/client.ts";
 import { useService } from "../../support/service.ts";
 
 const service = useService();
@@ -33,12 +34,12 @@ async function answerOf(url: string, { method, path, headers = {}, body }: Ask) 
   const answer = await fetch(url + path, init as RequestInit);
   const names = [...told, "x-request-id", "x-powered-by"];
   const said = names.map((name) => [name, answer.headers.get(name)?.replace(VARYING, "…")]);
-  const text = (await answer.text()).replace(VARYING, "…");
+  const text = (await textOf(answer)).replace(VARYING, "…");
   return { status: answer.status, ...Object.fromEntries(said), text };
 }
 
 const VARYING =
-  /cams_[\w-]{80}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+Z|(agent|principal|team)-[0-9a-f]{8}|"contentHash":"[0-9a-f]{64}"|whsec_[\w+/=]+|(?<="(?:milliseconds|durationSeconds)":)[\d.]+/g;
+  /\d{13}-\d+-\d+|cams_[\w-]{80}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+Z|(agent|principal|team)-[0-9a-f]{8}|"contentHash":"[0-9a-f]{64}"|whsec_[\w+/=]+|(?<="(?:milliseconds|durationSeconds)":)[\d.]+/g;
 
 const asked = ({ method, path }: { method: string; path: string }, call: Call): Ask => ({
   method,

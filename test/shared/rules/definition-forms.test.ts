@@ -20,7 +20,10 @@ const told = (yaml: string) =>
 const registry = {
   metadata: { id: "a", name: "A", version: "1.0.0-beta" },
   goal: { type: "continuous", description: "Go on." },
-  triggers: [{ type: "alert.*", priority: "critical", filters: { severity: "high", camelCase: 1 } }],
+  triggers: [
+    { type: "alert.*", priority: "critical", filters: { severity: "high", camelCase: 1 } },
+    { type: "schedule.*", filters: { cron: "0 */6 * * *", seconds: ">= 300", region: ["eu", "us"], auto: true } },
+  ],
   event_pools: ["shared.alerts"],
   subagents: [{ id: "b", version: ">=1.0.0", delegate_for: ["x"] }, { id: "c" }],
   skills: ["s"],
@@ -42,7 +45,14 @@ const ours = {
   tools: [],
   skills: ["s"],
   settings: {},
-  triggers: [{ eventType: "alert.*", priority: "CRITICAL", filters: { severity: "high", camelCase: 1 } }],
+  triggers: [
+    { eventType: "alert.*", priority: "CRITICAL", filters: { severity: "high", camelCase: 1 } },
+    {
+      eventType: "schedule.*",
+      priority: "NORMAL",
+      filters: { cron: "0 */6 * * *", seconds: ">= 300", region: ["eu", "us"], auto: true },
+    },
+  ],
   eventPools: ["shared.alerts"],
   subagents: [
     { id: "b", version: ">=1.0.0", delegateFor: ["x"] },
@@ -165,7 +175,7 @@ test.each([
     "metadata:\n  id: a\n  version: 1.0.0\ntriggers:\n- type: a b\n  priority: urgent\n",
     [
       "2:3 /metadata/name is required",
-      "5:9 /triggers/0/type must be segments of letters, digits, _ and -, separated by dots; * is one segment, # at the end any number",
+      "5:9 /triggers/0/type must be segments separated by dots, without white space; * is one segment, # at the end any number",
       "6:13 /triggers/0/priority must be one of CRITICAL, HIGH, NORMAL, LOW",
     ],
   ],

@@ -3,10 +3,13 @@ import { agents } from "./agents.ts";
 import { audit } from "./audit.ts";
 import type { EndpointCases, RoomCases } from "./case.ts";
 import { definitions } from "./definitions.ts";
+import { events } from "./events.ts";
 import { health } from "./health.ts";
 import { inboxes } from "./inboxes.ts";
 import { messages } from "./messages.ts";
 import { principals } from "./principals.ts";
+import { schedules } from "./schedules.ts";
+import { subscriptions } from "./subscriptions.ts";
 import { system } from "./system.ts";
 import { definitionMetrics, tasks } from "./tasks.ts";
 
@@ -21,6 +24,9 @@ export const cases: RoomCases = {
   ...definitions,
   ...definitionMetrics,
   ...tasks,
+  ...events,
+  ...subscriptions,
+  ...schedules,
   ...audit,
   ...principals,
   ...system,

@@ -10,7 +10,9 @@ export const system: RoomCases = {
   "system-metrics": simple,
   "system-migrate": {
     success: async ({ service }) => {
-      await service.sql("select cams.make_partitions('message_archive', 14), cams.make_partitions('task_archive', 14)");
+      await service.sql(
+        "select cams.make_partitions('message_archive', 14), cams.make_partitions('task_archive', 14), cams.make_partitions('events', 14)",
+      );
       return {};
     },
     errors: {

@@ -1,0 +1,81 @@
+import { describe, expect, test } from "vitest";
+import { makerFor } from "../support/make.ts";
+import { useService } from "../support/service.ts";
+
+const service = useService();
+const make = makerFor(service);
+const get = async (id: string, query = "") => (await service.get(`/v1/schedules/${id}${query}`)).body;
+const put = (id: string, body: object) => service.put(`/v1/schedules/${id}`, body);
+const soon = () => new Date(Date.now() + 3_600_000).toISOString();
+
+describe("a schedule is refused, and nothing made,", () => {
+  test.each([
+    ["a cron of six fields", { cron: "0 0 * * * *" }, ["/cron"]],
+    ["a cron that never fires", { cron: "0 0 30 2 *" }, ["/cron"]],
+    ["an unknown zone beside a wrong cron", { cron: "x", timeZone: "Mars/Olympus" }, ["/cron", "/timeZone"]],
+    ["an offset for a zone", { cron: "0 6 * * *", timeZone: "+02:00" }, ["/timeZone"]],
+    ["neither cron nor time", {}, [""]],
+    ["both", { cron: "0 6 * * *", runAt: soon() }, [""]],
+    ["a time that is over", { runAt: "2020-01-01T00:00:00Z" }, ["/runAt"]],
+    [
+      "a cron that is only in the hour that a zone leaves out",
+      { cron: "*/15 2 29 3 +SUN", timeZone: "Europe/Berlin" },
+      ["/cron"],
+    ],
+  ])("with %s", async (_, fields, pointers) => {
+    const { status, body } = await service.post("/v1/schedules", { name: "s", eventType: "a.b", ...fields });
+    expect([status, body.errors?.map(({ pointer }: { pointer: string }) => pointer)]).toEqual([400, pointers]);
+    expect((await service.get("/v1/schedules")).body.items).toEqual([]);
+  });
+});
+
+test("the next times are told, in the zone of the schedule", async () => {
+  const { scheduleId, nextRunAt } = await make.schedule({ cron: "30 2 * * *", timeZone: "Asia/Kolkata" });
+  const { preview } = await get(scheduleId, "?preview=3");
+  expect(preview[0]).toBe(nextRunAt);
+  expect(preview.every((time: string) => time.endsWith("T21:00:00.000Z"))).toBe(true);
+  expect(preview).toHaveLength(3);
+  const once = await make.schedule({ runAt: soon() });
+  expect((await get(once.scheduleId, "?preview=3")).preview).toEqual([once.runAt]);
+});
+
+describe("an update", () => {
+  test("changes what is given; what is not enabled is not due, and nothing was missed when it is enabled again", async () => {
+    const { scheduleId } = await make.schedule({ payload: { n: 1 }, cron: "* * * * *" });
+    expect((await put(scheduleId, { enabled: false, name: "other" })).body).toMatchObject({
+      name: "other",
+      revision: 2,
+    });
+    const rest = await get(scheduleId);
+    expect(rest).not.toHaveProperty("nextRunAt");
+    expect(rest).toMatchObject({ payload: { n: 1 }, cron: "* * * * *" });
+    const { body } = await put(scheduleId, { enabled: true, misfire: "all" });
+    expect(Date.parse(body.nextRunAt)).toBeGreaterThan(Date.now() - 1000);
+  });
+
+  test("gives it other times: a time in place of a cron, and the other way round", async () => {
+    const { scheduleId } = await make.schedule({ cron: "0 6 * * *", timeZone: "Europe/Berlin" });
+    const runAt = soon();
+    const once = (await put(scheduleId, { runAt })).body;
+    expect(once).toMatchObject({ runAt, nextRunAt: runAt });
+    for (const gone of ["cron", "timeZone"]) expect(once).not.toHaveProperty(gone);
+    const again = (await put(scheduleId, { cron: "0 7 * * *" })).body;
+    expect(again).toMatchObject({ cron: "0 7 * * *", timeZone: "UTC" });
+    expect(again).not.toHaveProperty("runAt");
+    expect((await put(scheduleId, { timeZone: "Nowhere" })).body.errors).toMatchObject([{ pointer: "/timeZone" }]);
+  });
+});
+
+test("a run by hand publishes its event at once, is recorded, and leaves its times as they are", async () => {
+  const { scheduleId, nextRunAt } = await make.schedule({ eventType: "report.due", payload: [1] });
+  const { status, body } = await service.post(`/v1/schedules/${scheduleId}/run`, {});
+  expect(status).toBe(202);
+  expect((await service.get(`/v1/events/${body.eventId}`)).body.event).toMatchObject({ type: "report.due", data: [1] });
+  const { items } = (await service.get(`/v1/schedules/${scheduleId}/runs`)).body;
+  expect(items).toEqual([
+    expect.objectContaining({ runId: body.runId, eventId: body.eventId, outcome: "FIRED", manual: true, late: false }),
+  ]);
+  expect(await get(scheduleId)).toMatchObject({ nextRunAt, revision: 1 });
+  expect((await service.delete(`/v1/schedules/${scheduleId}`)).status).toBe(204);
+  expect((await service.get(`/v1/events/${body.eventId}`)).status).toBe(200);
+});

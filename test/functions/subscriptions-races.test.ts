@@ -1,0 +1,27 @@
+import { expect, test } from "vitest";
+import { makerFor } from "../support/make.ts";
+import { useService } from "../support/service.ts";
+import { sessionsWait, whileHeld } from "./calls.ts";
+
+const service = useService();
+const make = makerFor(service);
+
+test("404 to a subscription of what is being deleted", async () => {
+  const { aiAgentAddress } = await make.inbox();
+  const { id: definitionId } = await make.definition();
+  for (const [to, statement, code] of [
+    [{ aiAgentAddress }, "delete from cams.agent_inboxes where ai_agent_address = $1", "inbox_not_found"],
+    [
+      { definitionId },
+      `with version as (delete from cams.definition_versions where definition_id = $1)
+       delete from cams.definitions where definition_id = $1`,
+      "definition_not_found",
+    ],
+  ] as const)
+    await whileHeld(service, statement, Object.values(to), async (release) => {
+      const subscribing = service.post("/v1/subscriptions", { eventType: "#", to });
+      await sessionsWait(service, 1);
+      await release();
+      expect(await subscribing).toMatchObject({ status: 404, body: { code } });
+    });
+});
