@@ -27,17 +27,24 @@ locals {
   # Known before there is a service: its configuration can name it, and so can that of who calls it.
   urls = { for name, full in local.names : name => "https://${full}-${local.number}.${var.region}.run.app" }
 
-  everybody = ["allUsers", "allAuthenticatedUsers"]
-  # Whether Cloud Run lets everybody in, so that the process itself must tell who calls.
-  open = var.deployment == "single" || local.front == "load_balancer" || length(setintersection(var.invokers, local.everybody)) > 0
-
   caller_of_system = { for name in keys(local.services) : name => local.emails[name == "system-migrate" ? "deployer" : "scheduler"] }
-  invokers_in_front = {
-    gateway       = ["serviceAccount:${lookup(local.emails, "gateway", "")}"]
+  # Not the stream, which the gateway cannot pass on.
+  behind_gateway = local.front == "gateway" ? keys(local.gateway_document.x-google-api-management.backends) : []
+  invokers_otherwise = {
+    gateway       = var.stream_invokers
     load_balancer = ["allUsers"]
     none          = var.deployment == "single" ? ["allUsers"] : var.invokers
   }[local.front]
-  invokers = { for name, s in local.services : name => s.role == "system" ? ["serviceAccount:${local.caller_of_system[name]}"] : local.invokers_in_front }
+  invokers = {
+    for name, s in local.services : name => (
+      s.role == "system" ? ["serviceAccount:${local.caller_of_system[name]}"] :
+      contains(local.behind_gateway, name) ? ["serviceAccount:${local.emails["gateway"]}"] : local.invokers_otherwise
+    )
+  }
+  # Where Cloud Run lets everybody in, so that the process itself must tell who calls.
+  open = { for name, members in local.invokers : name => length(setintersection(members, ["allUsers", "allAuthenticatedUsers"])) > 0 }
+  # Which serves /health/ready.
+  ready = var.deployment == "single" ? "cams" : "system-ready"
 
   ingress = {
     for name, s in local.services : name => (
@@ -70,9 +77,9 @@ locals {
       AUTH_MODE               = "oidc"
       AUTH_ISSUERS            = s.role == "system" ? null : join(",", local.issuers)
       AUTH_AUDIENCES          = s.role == "system" ? null : join(",", distinct(concat(var.deployment == "single" ? local.own_audiences[name] : [], var.auth_audiences)))
-      PLATFORM_AUTH           = s.role == "system" || !local.open ? "iam" : "none"
-      AUTH_PLATFORM_AUDIENCES = s.role == "system" || !local.open ? join(",", local.own_audiences[name]) : null
-      AUTH_GATEWAY_ACCOUNT    = s.role != "system" && local.front == "gateway" ? local.emails["gateway"] : null
+      PLATFORM_AUTH           = local.open[name] ? "none" : "iam"
+      AUTH_PLATFORM_AUDIENCES = local.open[name] ? null : join(",", local.own_audiences[name])
+      AUTH_GATEWAY_ACCOUNT    = contains(local.behind_gateway, name) ? local.emails["gateway"] : null
       AUTH_SYSTEM_ACCOUNTS    = s.role == "system" || s.role == "any" ? local.caller_of_system[name] : null
       CAMS_ADMINS             = join(",", var.admins)
 
@@ -92,7 +99,7 @@ check "first_administrator" {
     error_message = "admins is empty: on a new installation nobody could register anybody."
   }
   assert {
-    condition     = length(var.admins) == 0 || length(local.issuers) > 0 || (local.front == "none" && !local.open)
+    condition     = length(var.admins) == 0 || length(local.issuers) > 0 || (local.front == "none" && !local.open[local.ready])
     error_message = "admins prove who they are by tokens, and auth_issuers is empty: name https://accounts.google.com, or another issuer."
   }
   assert {

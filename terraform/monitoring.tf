@@ -161,7 +161,7 @@ locals {
   outside = (
     local.front == "gateway" ? google_api_gateway_gateway.cams[0].default_hostname :
     local.front == "load_balancer" ? var.domain :
-    local.open ? trimprefix(local.urls[var.deployment == "single" ? "cams" : "system-ready"], "https://") : null
+    local.open[local.ready] ? trimprefix(local.urls[local.ready], "https://") : null
   )
 }
 
@@ -192,7 +192,7 @@ resource "google_monitoring_alert_policy" "alerts" {
 }
 
 resource "google_monitoring_uptime_check_config" "ready" {
-  count = local.front != "none" || local.open ? 1 : 0
+  count = local.front != "none" || local.open[local.ready] ? 1 : 0
 
   project          = var.project
   display_name     = "${var.prefix} ready"

@@ -82,6 +82,20 @@ variable "invokers" {
   }
 }
 
+variable "stream_invokers" {
+  description = "With front = \"gateway\", which streams nothing: who may follow events at that function's own URL (function_urls), as members of IAM. With allUsers or allAuthenticatedUsers every caller needs a token of auth_issuers or an API key."
+  type        = list(string)
+  default     = []
+  validation {
+    condition     = alltrue([for member in var.stream_invokers : can(regex("^(allUsers|allAuthenticatedUsers|(user|group|domain|serviceAccount|principal|principalSet):.+)$", member))])
+    error_message = "stream_invokers must be members of IAM, such as serviceAccount:agent@project.iam.gserviceaccount.com."
+  }
+  validation {
+    condition     = length(var.stream_invokers) == 0 || (coalesce(var.front, "gateway") == "gateway" && var.deployment == "functions")
+    error_message = "stream_invokers is for front = \"gateway\" alone: elsewhere who reaches the other functions reaches the stream."
+  }
+}
+
 variable "deployers" {
   description = "Who else may migrate the database, as members of IAM, beside the identity that applies."
   type        = list(string)

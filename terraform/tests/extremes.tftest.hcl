@@ -29,6 +29,8 @@ variables {
 run "as_much_as_is_taken" {
   command = plan
   variables {
+    stream_invokers = ["allUsers"]
+
     limits    = { messages-pull = { max_instances = 40, min_instances = 40, memory_mb = 4096, pool_size = 100, concurrency = 1000 } }
     schedules = { messages-deliver = "*/5 8-18 * * MON-FRI" }
 
@@ -44,6 +46,12 @@ run "as_much_as_is_taken" {
   assert {
     condition     = google_cloud_scheduler_job.schedules["messages-deliver"].retry_config[0].retry_count == 3 && !contains(keys(google_monitoring_alert_policy.alerts), "messages-deliver-absent") && contains(keys(google_monitoring_alert_policy.alerts), "health-sweep-absent")
     error_message = "What no longer runs every minute is watched, or not repeated, as if it did."
+  }
+  assert {
+    condition = alltrue([for name, f in module.function : (
+      f.deployed.invokers == toset(["allUsers"]) && f.deployed.environment["PLATFORM_AUTH"] == "none" && f.deployed.environment["AUTH_MODE"] == "oidc"
+    ) == (name == "events-stream")])
+    error_message = "Others than the stream are open to everybody, or it does not ask who calls."
   }
   assert {
     condition     = length(google_billing_budget.monthly[0].all_updates_rule[0].monitoring_notification_channels) == 5

@@ -30,8 +30,12 @@ run "gateway" {
     error_message = "There is not one function for each endpoint."
   }
   assert {
-    condition     = alltrue([for name, f in module.function : f.deployed.invokers == toset(["serviceAccount:cams-gateway@my-project.iam.gserviceaccount.com"]) if module.catalog.services[name].role != "system"])
+    condition     = alltrue([for name, f in module.function : f.deployed.invokers == toset(["serviceAccount:cams-gateway@my-project.iam.gserviceaccount.com"]) if module.catalog.services[name].role != "system" && name != "events-stream"])
     error_message = "Not only the gateway may call what is behind it."
+  }
+  assert {
+    condition     = module.function["events-stream"].deployed.invokers == toset([])
+    error_message = "Somebody may follow events whom nobody has named."
   }
   assert {
     condition     = alltrue([for name, f in module.function : f.deployed.invokers == toset(["serviceAccount:cams-scheduler@my-project.iam.gserviceaccount.com"]) if module.catalog.services[name].role == "system"])
@@ -57,7 +61,7 @@ run "gateway" {
     condition = alltrue([for name, f in module.function : (
       module.catalog.services[name].role == "system"
       ? lookup(f.deployed.environment, "AUTH_SYSTEM_ACCOUNTS", "") == "cams-scheduler@my-project.iam.gserviceaccount.com" && !contains(keys(f.deployed.environment), "AUTH_GATEWAY_ACCOUNT")
-      : lookup(f.deployed.environment, "AUTH_GATEWAY_ACCOUNT", "") == "cams-gateway@my-project.iam.gserviceaccount.com" && !contains(keys(f.deployed.environment), "AUTH_SYSTEM_ACCOUNTS")
+      : lookup(f.deployed.environment, "AUTH_GATEWAY_ACCOUNT", "") == (name == "events-stream" ? "" : "cams-gateway@my-project.iam.gserviceaccount.com") && !contains(keys(f.deployed.environment), "AUTH_SYSTEM_ACCOUNTS")
     )])
     error_message = "A function trusts another caller than its own: the gateway or the scheduler."
   }

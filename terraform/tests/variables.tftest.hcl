@@ -133,8 +133,10 @@ run "invokers_and_a_domain_for_a_single_function" {
     invokers   = ["group:agents@example.com"]
     limits     = { cams = { memory_mb = 4097 } }
     schedules  = { messages-deliver = "every 5 minutes" }
+
+    stream_invokers = ["group:agents@example.com"]
   }
-  expect_failures = [var.domain, var.invokers, var.limits, var.schedules]
+  expect_failures = [var.domain, var.invokers, var.stream_invokers, var.limits, var.schedules]
 }
 
 run "a_front_for_a_single_function" {
@@ -170,9 +172,10 @@ run "a_limit_that_is_misspelt" {
     source = "./tests/variables"
   }
   variables {
-    limits = { messages-pull = { max_instance = 5 } }
+    limits          = { messages-pull = { max_instance = 5 } }
+    stream_invokers = ["agent@my-project.iam.gserviceaccount.com"]
   }
-  expect_failures = [var.limits]
+  expect_failures = [var.limits, var.stream_invokers]
 }
 
 run "a_function_that_is_misspelt" {
