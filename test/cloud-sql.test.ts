@@ -153,8 +153,13 @@ test.concurrent("what goes on behind an answer whose time is over is connected f
 test.concurrent("when all connections are in use by others, who comes is refused as overloaded after 5 s", async (context) => {
   const { start } = await instance.world(context);
   const service = await start();
-  const holders = Array.from({ length: 4 }, () => service.app.repo.transaction(() => delay(6_000)));
-  await delay(300);
+  let held = 0;
+  const hold = () => {
+    held++;
+    return delay(6_000);
+  };
+  const holders = Array.from({ length: 4 }, () => service.app.repo.transaction(hold));
+  await vi.waitUntil(() => held === 4, SOON);
   const answer = await service.post("/v1/agent-health-sweep");
   expect(answer).toMatchObject({ status: 503, body: { code: "overloaded" } });
   await Promise.all(holders);

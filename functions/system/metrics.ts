@@ -12,9 +12,13 @@ export const systemMetrics = defineEndpoint({
   contentType: "text/plain; version=0.0.4; charset=utf-8",
   errors: [],
   handler: async ({ repo, services }) => {
-    const { pending, oldestAgeSeconds } = await repo.messages.backlog();
+    const [{ pending, oldestAgeSeconds }, heldBack] = await Promise.all([
+      repo.messages.backlog(),
+      repo.events.heldBackSeconds(),
+    ]);
     services.metrics.inboxBacklog(pending);
     services.metrics.oldestMessageAge(oldestAgeSeconds);
+    services.metrics.eventsHeldBack(heldBack);
     return services.metrics.render();
   },
 });

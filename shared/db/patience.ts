@@ -31,8 +31,8 @@ interface Wish<T> {
   /** Takes a connection that comes after it was given up. */
   late(connected: T): void;
   patient: boolean;
-  /** Whether one waits for connections that other requests use. */
-  isFull(): boolean;
+  /** Whether others have had all the connections in use since then. */
+  isFull(since: number): boolean;
   /** Whether there is one to be had without connecting. */
   isThere(): boolean;
 }
@@ -58,15 +58,13 @@ export function patienceWith({ ready, renew }: Pick<CloudSql, "ready" | "renew">
       if (awaited && !isAwaited()) throw new Unreachable(last);
       return wish.attempt();
     };
-    // Who waited behind others' vain attempts has not been kept waiting by what others do with their connections.
-    const isFull = () => wish.isFull() && failedAt < begin;
-    const outOfTime = () => (isFull() ? poolExhausted() : new Unreachable(last));
+    const outOfTime = () => (wish.isFull(begin) ? poolExhausted() : new Unreachable(last));
     try {
       const connected = await within(milliseconds, ready().then(attempt), wish.late, outOfTime);
       failure = undefined;
       return connected;
     } catch (error) {
-      if (isFinal(error, isFull())) throw error;
+      if (isFinal(error, wish.isFull(begin))) throw error;
       failedAt = performance.now();
       failure = error;
       return undefined;
@@ -93,13 +91,18 @@ export function patienceWith({ ready, renew }: Pick<CloudSql, "ready" | "renew">
   return {
     pool(own) {
       let used = 0;
+      let connectedAt = Number.NEGATIVE_INFINITY;
+      own.on("connect", () => {
+        connectedAt = performance.now();
+      });
       own.on("acquire", () => used++);
       own.on("release", () => used--);
       const wish: Wish<pg.PoolClient> = {
         attempt: () => own.connect(),
         late: (client) => client.release(),
         patient: true,
-        isFull: () => used > 0 && own.totalCount >= own.options.max,
+        // A pool goes on with an attempt of 5 s whose requester has gone: who waits behind it waits for no other request.
+        isFull: (since) => used >= own.options.max && connectedAt < since,
         isThere: () => own.idleCount > own.waitingCount,
       };
       // An idle one is there at once: no timer for it.

@@ -21,6 +21,8 @@ export interface Metrics {
   inboxBacklog(messages: number): void;
   /** Age of the message that has waited longest. */
   oldestMessageAge(seconds: number): void;
+  /** For how long an event has been in the log that followers do not get yet, behind an unfinished transaction. */
+  eventsHeldBack(seconds: number): void;
   /** Look-ups by result: found, or why not. */
   lookup(result: string, count?: number): void;
   /** Health reports by the status they report. */
@@ -69,6 +71,7 @@ export function createMetrics(log?: Pick<Logger, "warning">): Metrics {
   );
   const backlog = numbers("cams_inbox_backlog", "Messages that wait in all inboxes.");
   const oldest = numbers("cams_oldest_message_age_seconds", "Age of the message that has waited longest.");
+  const heldBack = numbers("cams_events_held_back_seconds", "Age of the oldest event that followers do not get yet.");
   const lookups = numbers("cams_lookups_total", "Look-ups of inboxes by result.", "result");
   const reports = numbers("cams_health_reports_total", "Health reports by reported status.", "status");
   const pool = numbers("cams_pool_connections", "Connections of the database pool.", "state");
@@ -77,7 +80,7 @@ export function createMetrics(log?: Pick<Logger, "warning">): Metrics {
 
   const series = {
     counters: [requests, operations, messages, tasks, attempts, lookups, reports, takeovers],
-    gauges: [backlog, oldest, pool, waiting],
+    gauges: [backlog, oldest, heldBack, pool, waiting],
     histograms: [requestDurations, operationDurations, attemptDurations],
   };
   const asked: (() => void | Promise<void>)[] = [];
@@ -104,6 +107,7 @@ export function createMetrics(log?: Pick<Logger, "warning">): Metrics {
     },
     inboxBacklog: (count) => backlog.set(count),
     oldestMessageAge: (seconds) => oldest.set(seconds),
+    eventsHeldBack: (seconds) => heldBack.set(seconds),
     lookup: (result, count = 1) => lookups.add(count, result),
     healthReport: (status, count = 1) => reports.add(count, status),
     poolConnections: (state, connections) => pool.set(connections, state),

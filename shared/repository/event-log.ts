@@ -79,6 +79,21 @@ export function followingLog({ db, now }: Context) {
       return { events: entries, position: more && last ? last.position : horizon, more, pending: first.pending };
     },
 
+    /** For how many seconds the oldest event has been here that followers do not get yet; 0 when there is none. */
+    async heldBackSeconds(): Promise<number> {
+      const oldest = await db.maybe(
+        "events.held_back",
+        z.object({ age: z.number() }),
+        sql`
+          select greatest(0, extract(epoch from ${now} - e.published_at))::float8 as age
+          from cams.events e
+          where e.transaction_id >= ${HORIZON} and e.published_at >= ${now} - ${SLACK}
+          order by e.transaction_id
+          limit 1`,
+      );
+      return oldest?.age ?? 0;
+    },
+
     /** Where what is to come begins. */
     positionNow(): Promise<Position> {
       return db.one(

@@ -87,8 +87,22 @@ export async function publish(service: Pick<Service, "sql">, types: readonly str
   await service.sql(HINT);
 }
 
-/** How often the log was read so far. */
-export async function reads(service: Pick<Service, "get">): Promise<number> {
+/** How often the log was read so far, and for how many seconds an event has been held back from followers. */
+export async function figures(service: Pick<Service, "get">): Promise<{ reads: number; heldBack: number }> {
   const { body } = await service.get("/metrics");
-  return Number(/^cams_db_operations_total\{operation="events\.read_after",outcome="ok"\} (\d+)/m.exec(body)?.[1] ?? 0);
+  const figure = (name: string) =>
+    Number(
+      body
+        .split("\n")
+        .find((line: string) => line.startsWith(name))
+        ?.split(" ")
+        .at(-1) ?? 0,
+    );
+  return {
+    reads: figure('cams_db_operations_total{operation="events.read_after",outcome="ok"}'),
+    heldBack: figure("cams_events_held_back_seconds"),
+  };
 }
+
+/** How often the log was read so far. */
+export const reads = async (service: Pick<Service, "get">): Promise<number> => (await figures(service)).reads;

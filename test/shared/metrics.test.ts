@@ -43,6 +43,7 @@ test("every metric has its name, labels and type", async () => {
   metrics.task("COMPLETED", 2);
   metrics.inboxBacklog(7);
   metrics.oldestMessageAge(12.5);
+  metrics.eventsHeldBack(0.25);
   metrics.lookup("found", 64);
   metrics.healthReport("healthy");
   metrics.poolConnections("busy", 2);
@@ -59,6 +60,7 @@ test("every metric has its name, labels and type", async () => {
     'cams_tasks_total{state="COMPLETED"}': 2,
     cams_inbox_backlog: 7,
     cams_oldest_message_age_seconds: 12.5,
+    cams_events_held_back_seconds: 0.25,
     'cams_lookups_total{result="found"}': 64,
     'cams_health_reports_total{status="healthy"}': 1,
     'cams_pool_connections{state="busy"}': 2,
@@ -77,6 +79,7 @@ test("every metric has its name, labels and type", async () => {
     cams_tasks_total: "counter",
     cams_inbox_backlog: "gauge",
     cams_oldest_message_age_seconds: "gauge",
+    cams_events_held_back_seconds: "gauge",
     cams_lookups_total: "counter",
     cams_delivery_attempt_duration_seconds: "histogram",
     cams_delivery_attempts_total: "counter",

@@ -1,14 +1,14 @@
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as z from "zod";
-import { createDatabase, type Database } from "../../shared/db/database.ts";
-import { toProblem } from "../../shared/db/errors.ts";
-import { and, list, raw, sql } from "../../shared/db/sql.ts";
-import { toTimestamp, types } from "../../shared/db/types.ts";
-import { Problem } from "../../shared/errors.ts";
-import { createLogger } from "../../shared/logging/index.ts";
-import { createMetrics } from "../../shared/metrics/index.ts";
-import * as support from "../support/database.ts";
+import { createDatabase, type Database } from "../../../shared/db/database.ts";
+import { toProblem } from "../../../shared/db/errors.ts";
+import { and, list, raw, sql } from "../../../shared/db/sql.ts";
+import { toTimestamp, types } from "../../../shared/db/types.ts";
+import { Problem } from "../../../shared/errors.ts";
+import { createLogger } from "../../../shared/logging/index.ts";
+import { createMetrics } from "../../../shared/metrics/index.ts";
+import * as support from "../../support/database.ts";
 
 let own: support.TestDatabase;
 let pool: pg.Pool;

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { createHints, type Hints } from "../../shared/db/hints.ts";
-import { createLogger } from "../../shared/logging/index.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { createHints, type Hints } from "../../../shared/db/hints.ts";
+import { createLogger } from "../../../shared/logging/index.ts";
+import { createDatabase, type TestDatabase } from "../../support/database.ts";
 
 let database: TestDatabase;
 let pool: pg.Pool;
