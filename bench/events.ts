@@ -3,9 +3,14 @@ import type { Bench, Context } from "./support/bench.ts";
 import { addressOf, fillInboxes } from "./support/rows.ts";
 import { type Case, type Contender, measure } from "./support/turns.ts";
 
+interface Subscription {
+  eventType: string;
+  filters?: Record<string, unknown>;
+}
+
 const LANES = [1, 16];
 /** Three that fit, each another inbox: by name, by a wildcard, and by the filter too. */
-const FITTING = [
+const FITTING: readonly Subscription[] = [
   { eventType: TYPE },
   { eventType: "alert.*" },
   { eventType: "#", filters: { severity: ["critical", "high"], seconds: ">= 300" } },
@@ -14,10 +19,11 @@ const FITTING = [
 /** Events of which three inboxes get a message: what those cost that do not want them. */
 export const events: Bench = {
   name: "events",
-  summary: "POST /v1/events of which three inboxes get a message, beside subscriptions to other types",
+  summary: "POST /v1/events of which three inboxes get a message, beside subscriptions to other types; or nobody does",
   async run(context) {
-    const few = await subscribed(context, 0);
-    const many = await subscribed(context, context.quick ? 500 : 10_000);
+    const none = await subscribed(context, [], 0);
+    const few = await subscribed(context, FITTING, 0);
+    const many = await subscribed(context, FITTING, context.quick ? 500 : 10_000);
     const cases: Case[] = [];
     for (const lanes of LANES) {
       const alone: Contender = { name: "3 subscriptions", turn: () => few.http.turn(lanes, context.turnMs) };
@@ -30,15 +36,21 @@ export const events: Bench = {
         measured: { name: "many", turn: () => many.http.turn(lanes, context.turnMs) },
         yardsticks: [alone, bare],
       });
+      cases.push({
+        what: `no subscriptions, ${at}: unhandled, and one more event says so`,
+        unit: "events/s",
+        measured: { name: "none", turn: () => none.http.turn(lanes, context.turnMs) },
+        yardsticks: [alone],
+      });
     }
     return measure(cases, context.rounds, context.progress);
   },
 };
 
-async function subscribed(context: Context, others: number) {
+async function subscribed(context: Context, fitting: readonly Subscription[], others: number) {
   const database = await context.database();
   await fillInboxes(database, 100);
-  for (const [n, { eventType, filters }] of FITTING.entries())
+  for (const [n, { eventType, filters }] of fitting.entries())
     await database.sql(
       `insert into cams.subscriptions (event_type, filters, ai_agent_address, created_at, created_by)
        values ('${eventType}', ${filters ? `'${JSON.stringify(filters)}'` : "null"}, '${addressOf(n + 1)}', now(), 'bench')`,
@@ -56,7 +68,7 @@ async function subscribed(context: Context, others: number) {
     );
   const service = await context.service(database);
   return {
-    count: others + FITTING.length,
+    count: others + fitting.length,
     http: await context.load("events", "viaHttp", { url: service.url }),
     pg: await context.load("events", "viaPg", { url: database.url }),
   };
