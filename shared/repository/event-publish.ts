@@ -3,7 +3,7 @@ import { type Sql, sql } from "../db/sql.ts";
 import { Problem } from "../errors.ts";
 import { type EventToPublish, eventHash, type LoggedEvent } from "../rules/cloud-events.ts";
 import { type Match, matchesOf } from "../rules/event-matching.ts";
-import { pathSegment } from "../rules/paths.ts";
+import { ownSource } from "../rules/event-sources.ts";
 import { priorityRank } from "../rules/priority.ts";
 import { EVENTS } from "../rules/topics.ts";
 import { announce } from "./event-announce.ts";
@@ -49,7 +49,7 @@ export function publishing(context: Context) {
       ...event,
       eventId,
       id: event.id ?? eventId,
-      source: event.source ?? `/v1/principals/${pathSegment(caller.principal)}`,
+      source: event.source ?? ownSource(caller.principal),
       time: event.time ?? at,
       priority: event.priority ?? "NORMAL",
       extensions,

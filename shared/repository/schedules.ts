@@ -156,7 +156,7 @@ export function schedules(context: Context) {
         const enabled = given.enabled ?? found.enabled;
         const moved = given.cron !== undefined || given.timeZone !== undefined || given.runAt !== undefined;
         const before = given.runAt !== undefined ? {} : { cron: found.cron, timeZone: found.timeZone };
-        const stays = given.cron === undefined && given.timeZone === undefined ? { runAt: found.runAt } : {};
+        const stays = given.cron === undefined ? { runAt: found.runAt } : {};
         const times = { ...before, ...stays, ...given };
         const isLive = moved || (enabled && !found.enabled);
         const when = isLive

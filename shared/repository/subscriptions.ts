@@ -122,7 +122,7 @@ export function subscriptions(context: Context) {
       if (found.fromVersion !== undefined)
         throw new Problem(
           "subscription_of_definition",
-          `It is a trigger of ${JSON.stringify(found.to)} ${found.fromVersion}: it goes with that version.`,
+          `It is a trigger of ${Object.values(found.to)} ${found.fromVersion}: it goes with that version.`,
         );
       const { to } = found;
       if (!decidesOver(caller, found.ownerTeam) && found.createdBy !== caller.principal)

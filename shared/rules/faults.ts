@@ -22,10 +22,20 @@ const UNITS: Record<string, string> = { string: " characters", array: " entries"
 
 /** What is wrong, in the words of the API; a schema's own words go before ours. */
 export function faultsOf(issue: z.core.$ZodIssue): Fault[] {
+  const own = /^(Invalid|Unrecognized|Too (small|big))\b/.test(issue.message) ? undefined : issue.message;
   if (issue.code === "unrecognized_keys")
-    return issue.keys.map((key) => ({ pointer: pointer([...issue.path, key]), message: "is not a field here" }));
-  const own = /^(Invalid|Too (small|big))\b/.test(issue.message) ? undefined : issue.message;
+    return issue.keys.map((key) => ({ pointer: pointer([...issue.path, key]), message: own ?? "is not a field here" }));
+  const meant = meantBy(issue);
+  if (meant) return meant.flatMap((inner) => faultsOf({ ...inner, path: [...issue.path, ...inner.path] }));
   return [{ pointer: pointer(issue.path), message: own ?? wordsOf(issue) }];
+}
+
+/** What is wrong in the only object of a union that has all the fields given, and none that is missing. */
+function meantBy(issue: z.core.$ZodIssue): z.core.$ZodIssue[] | undefined {
+  if (issue.code !== "invalid_union") return undefined;
+  const isInField = (inner: z.core.$ZodIssue) => inner.path.length > 0 && !inner.message.endsWith("received undefined");
+  const [meant, ...others] = issue.errors.filter((inner) => inner.length > 0 && inner.every(isInField));
+  return others.length === 0 ? meant : undefined;
 }
 
 function wordsOf(issue: z.core.$ZodIssue): string {

@@ -31,16 +31,25 @@ const AnyOf = z.array(Scalar).min(1).max(MAX_VALUES);
 const Bound = z.union([z.number(), Text], "must be a number or a string").optional();
 
 const Operators = z
-  .strictObject({
-    gt: Bound,
-    gte: Bound,
-    lt: Bound,
-    lte: Bound,
-    not: z.union([Scalar, AnyOf], "must be a string, a number, true, false, null or a list of them").optional(),
-    prefix: Text.optional(),
-    exists: z.boolean().optional(),
+  .strictObject(
+    {
+      gt: Bound,
+      gte: Bound,
+      lt: Bound,
+      lte: Bound,
+      not: z.union([Scalar, AnyOf], "must be a string, a number, true, false, null or a list of them").optional(),
+      prefix: Text.optional(),
+      exists: z.boolean().optional(),
+    },
+    {
+      error: ({ code }) =>
+        code === "unrecognized_keys" ? "is not one of gt, gte, lt, lte, not, prefix, exists" : undefined,
+    },
+  )
+  .refine((operators) => Object.keys(operators).length > 0, {
+    error: "must not be empty",
+    when: ({ issues }) => issues.length === 0,
   })
-  .refine((operators) => Object.keys(operators).length > 0, "must not be empty")
   .refine(
     ({ gt, gte, lt, lte, prefix }) =>
       new Set([gt, gte, lt, lte, prefix].filter((one) => one !== undefined).map((one) => typeof one)).size < 2,

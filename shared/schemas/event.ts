@@ -23,10 +23,11 @@ export const EventType = z
 export const EventTypePattern = z
   .string()
   .max(255)
-  .regex(
-    new RegExp(`^(?:#|(?:${segment}|\\*)(?:\\.(?:${segment}|\\*))*(?:\\.#)?)$`, "u"),
-    "must be segments separated by dots, without white space; * is one segment, # at the end any number",
-  )
+  .regex(new RegExp(`^(?:#|(?:${segment}|\\*)(?:\\.(?:${segment}|\\*))*(?:\\.#)?)$`, "u"), {
+    // `?type=alert.#` arrives as `alert.`: what begins with # is no part of what a URL asks for.
+    error: ({ input }) =>
+      `must be segments separated by dots, without white space; * is one segment, # at the end any number${/(^|\.)$/.test(String(input)) ? ", written %23 in a URL" : ""}`,
+  })
   .refine(isWithinLimits, `must have at most ${MAX_WILD_SEGMENTS} segments beside a final # when it has a wildcard`)
   .meta({
     id: "EventTypePattern",
@@ -49,17 +50,44 @@ export const EventData = z
   )
   .meta({ id: "EventData", description: "Any JSON of at most 256 KiB: the event's `data`." });
 
+/** What CloudEvents calls a String: Unicode, and no control character. */
+export const attribute = (max: number, min = 1) =>
+  z
+    .string()
+    .min(min)
+    .max(max)
+    .regex(/^[^\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]*$/u, "must be Unicode without control characters");
+
+// RFC 3986, in which brackets stand around a literal address only, and a colon in the first segment ends a scheme.
+const pchar = "(?:[\\w.~!$&'()*+,;=:@-]|%[\\dA-Fa-f]{2})";
+const scheme = "[A-Za-z][A-Za-z\\d+.-]*:";
+const rest = `(?://(?:${pchar}|\\[[\\dA-Fa-f:.]+\\])*(?=[/?#]|$))?(?:${pchar}|/)*(?:\\?(?:${pchar}|[/?])*)?(?:#(?:${pchar}|[/?])*)?`;
+/** A URI as in RFC 3986. */
+export const URI = new RegExp(`^${scheme}${rest}$`);
+const URI_REFERENCE = new RegExp(`^(?:${scheme}|(?![^/?#]*:))${rest}$`);
+
+/** Where it happened: a URI reference of at most 1024 characters. */
+export const EventSource = attribute(1024).regex(URI_REFERENCE, "must be a URI reference as in RFC 3986");
+
 /** The plain form of an event. */
 export const PlainEvent = z
-  .strictObject({
-    type: EventType,
-    payload: EventData.optional(),
-    priority: Priority.optional(),
-    source: text(1024)
-      .optional()
-      .meta({ description: "Where it happened, a URI reference; without it who publishes." }),
-    subject: text(1024).optional().meta({ description: "To what it happened." }),
-  })
+  .strictObject(
+    {
+      type: EventType,
+      payload: EventData.optional(),
+      priority: Priority.optional(),
+      source: EventSource.optional().meta({
+        description: "Where it happened, a URI reference; without it who publishes.",
+      }),
+      subject: attribute(1024).optional().meta({ description: "To what it happened." }),
+    },
+    {
+      error: (issue) =>
+        issue.code === "unrecognized_keys" && issue.keys.some((key) => key === "specversion" || key === "data")
+          ? "is not a field here: send a CloudEvent with Content-Type: application/cloudevents+json, or its data as payload"
+          : undefined,
+    },
+  )
   .meta({ id: "PlainEvent" });
 
 /** What became of an event. */

@@ -5,10 +5,13 @@ import { EventTypePattern } from "./event.ts";
 import { EventFilters } from "./event-filters.ts";
 import { Priority } from "./message.ts";
 
-const Target = z.union([
-  z.strictObject({ aiAgentAddress: AiAgentAddress }).meta({ title: "An inbox: it gets a message." }),
-  z.strictObject({ definitionId: DefinitionId }).meta({ title: "A definition: a task comes into its pool." }),
-]);
+const Target = z.union(
+  [
+    z.strictObject({ aiAgentAddress: AiAgentAddress }).meta({ title: "An inbox: it gets a message." }),
+    z.strictObject({ definitionId: DefinitionId }).meta({ title: "A definition: a task comes into its pool." }),
+  ],
+  "must be an object with either aiAgentAddress or definitionId",
+);
 
 const subscribed = {
   eventType: EventTypePattern.meta({

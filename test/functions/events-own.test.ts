@@ -112,6 +112,8 @@ test("what a process that was killed left undone, the tick does, once", async ()
 test.each(["/cams", "/v1/events", "/v1/schedules/x", "/v1/principals/somebody"])(
   "nobody publishes with the source %s, which is not its own",
   async (source) => {
-    expect((await service.post("/v1/events", { type: "agent.started", source })).status).toBe(403);
+    const detail = `The source ${source} is not yours: name another, or none, which is /v1/principals/local.`;
+    const refused = await service.post("/v1/events", { type: "agent.started", source });
+    expect(refused).toMatchObject({ status: 403, body: { detail } });
   },
 );

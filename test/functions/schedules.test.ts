@@ -16,6 +16,7 @@ describe("a schedule is refused, and nothing made,", () => {
     ["an offset for a zone", { cron: "0 6 * * *", timeZone: "+02:00" }, ["/timeZone"]],
     ["neither cron nor time", {}, [""]],
     ["both", { cron: "0 6 * * *", runAt: soon() }, [""]],
+    ["a time once beside a zone", { runAt: soon(), timeZone: "Europe/Berlin" }, ["/timeZone"]],
     ["a time that is over", { runAt: "2020-01-01T00:00:00Z" }, ["/runAt"]],
     [
       "a cron that is only in the hour that a zone leaves out",
@@ -59,6 +60,8 @@ describe("an update", () => {
     const once = (await put(scheduleId, { runAt })).body;
     expect(once).toMatchObject({ runAt, nextRunAt: runAt });
     for (const gone of ["cron", "timeZone"]) expect(once).not.toHaveProperty(gone);
+    const zoned = (await put(scheduleId, { timeZone: "Europe/Berlin" })).body;
+    expect(zoned.errors).toEqual([{ pointer: "/timeZone", message: "goes with cron: runAt has its offset in itself" }]);
     const again = (await put(scheduleId, { cron: "0 7 * * *" })).body;
     expect(again).toMatchObject({ cron: "0 7 * * *", timeZone: "UTC" });
     expect(again).not.toHaveProperty("runAt");

@@ -128,7 +128,10 @@ test("a definition's trigger stays, whoever asks, until another version is curre
   for (const name of ["agent", "operator", "admin"] as const)
     expect(await service.delete(at(trigger.subscriptionId), key(name)), name).toMatchObject({
       status: 409,
-      body: { code: "subscription_of_definition" },
+      body: {
+        code: "subscription_of_definition",
+        detail: `It is a trigger of ${definitionId} 1.0.0: it goes with that version.`,
+      },
     });
   const { body: own } = await subscribe({ definitionId });
   await make.published({ metadata: { id: definitionId, version: "2.0.0", ownerTeam: "sales" } });

@@ -2,10 +2,16 @@ import { expect, test } from "vitest";
 import { faultsOf } from "../../../shared/rules/faults.ts";
 import { AgentRegistration } from "../../../shared/schemas/agent.ts";
 import { DefinitionQuery } from "../../../shared/schemas/definition.ts";
+import { EventFilter, PlainEvent } from "../../../shared/schemas/event.ts";
 import { InboxFilter, InboxRegistration, InboxUpdate } from "../../../shared/schemas/inbox.ts";
 import { Ack, MessageToSend, Pull } from "../../../shared/schemas/message.ts";
+import { SubscriptionToCreate } from "../../../shared/schemas/subscription.ts";
 
 const inbox = { aiAgentAddress: "a", inboxDestinationType: "PULL_QUEUE" };
+const PATTERN = "must be segments separated by dots, without white space; * is one segment, # at the end any number";
+const NO_PLAIN_EVENT =
+  "is not a field here: send a CloudEvent with Content-Type: application/cloudevents+json, or its data as payload";
+const TARGET = "must be an object with either aiAgentAddress or definitionId";
 const message = { recipientAddress: "a", senderAddress: "b", payload: {} };
 
 test.each([
@@ -47,6 +53,23 @@ test.each([
   [MessageToSend, { ...message, inReplyTo: "that" }, "/inReplyTo must be a UUID"],
   [MessageToSend, { ...message, payload: [] }, "/payload must be a JSON object"],
   [Pull, { maxMessages: 101 }, "/maxMessages must be at most 100"],
+  [PlainEvent, { type: "a", specversion: "1.0" }, `/specversion ${NO_PLAIN_EVENT}`],
+  [PlainEvent, { type: "a", data: 1 }, `/data ${NO_PLAIN_EVENT}`],
+  [PlainEvent, { type: "a", date: 1 }, "/date is not a field here"],
+  [PlainEvent, { type: "a", source: "the lab" }, "/source must be a URI reference as in RFC 3986"],
+  [PlainEvent, { type: "a", subject: "\n" }, "/subject must be Unicode without control characters"],
+  [EventFilter, { type: "a." }, `/type ${PATTERN}, written %23 in a URL`],
+  [EventFilter, { type: "" }, `/type ${PATTERN}, written %23 in a URL`],
+  [EventFilter, { type: "a*" }, `/type ${PATTERN}`],
+  [SubscriptionToCreate, { eventType: "a" }, `/to ${TARGET}`],
+  [SubscriptionToCreate, { eventType: "a", to: "b" }, `/to ${TARGET}`],
+  [SubscriptionToCreate, { eventType: "a", to: {} }, `/to ${TARGET}`],
+  [SubscriptionToCreate, { eventType: "a", to: { aiAgentAddress: "b", definitionId: "c" } }, `/to ${TARGET}`],
+  [
+    SubscriptionToCreate,
+    { eventType: "a", to: { aiAgentAddress: "b c" } },
+    "/to/aiAgentAddress must be printable, without white space and none of / ? # %",
+  ],
   [Ack, { leaseTokens: Array(101).fill("x") }, "/leaseTokens must have at most 100 entries"],
 ])("a fault is told in the words of the API (%#): %j → %s", (schema, input, told) => {
   const faults = schema.safeParse(input).error?.issues.flatMap(faultsOf) ?? [];
