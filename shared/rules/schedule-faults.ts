@@ -11,7 +11,7 @@ interface Given {
  * When a schedule is due, from what is given.
  * @throws Problem invalid_request naming each field that is wrong
  */
-export function scheduleOf({ cron, timeZone = "UTC", runAt }: Given, now: Date): Schedule {
+export function scheduleOf({ cron, timeZone, runAt }: Given, now: Date): Schedule {
   const faults: Fault[] = [];
   const fault = (field: string, message: string | undefined) => {
     if (message !== undefined) faults.push({ pointer: field && `/${field}`, message });
@@ -19,13 +19,13 @@ export function scheduleOf({ cron, timeZone = "UTC", runAt }: Given, now: Date):
   if ((cron === undefined) === (runAt === undefined)) fault("", "must have either cron or runAt");
   if (cron !== undefined) {
     fault("cron", cronFault(cron));
-    fault("timeZone", timeZoneFault(timeZone));
-  }
+    fault("timeZone", timeZoneFault(timeZone ?? "UTC"));
+  } else if (timeZone !== undefined) fault("timeZone", "goes with cron: a runAt says its offset itself");
   const at = runAt === undefined ? undefined : new Date(runAt);
   if (at && at <= now) fault("runAt", "must be in the future");
   if (faults.length > 0) {
     const [first] = faults as [Fault];
     throw new Problem("invalid_request", `${first.pointer} ${first.message}`.trim(), { errors: faults });
   }
-  return at ? { runAt: at } : { cron: cron as string, timeZone };
+  return at ? { runAt: at } : { cron: cron as string, timeZone: timeZone ?? "UTC" };
 }

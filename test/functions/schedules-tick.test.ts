@@ -112,6 +112,33 @@ test("one that cannot be fired stays due and is told; the others are fired", asy
   errors.mockRestore();
 });
 
+test("a time that was fired, and that the schedule comes to again, is passed over", async () => {
+  const { scheduleId } = await schedule({ misfire: "all" });
+  const fired = await since(scheduleId, 3);
+  await tick();
+  const before = await runsOf(scheduleId);
+  // As if a change had begun before that time, and the database's clock had been behind.
+  await service.put(`/v1/schedules/${scheduleId}`, { payload: { changed: true } });
+  await service.sql("update cams.schedules set next_run_at = $1", [new Date(fired)]);
+  expect(await tick()).toMatchObject({ schedules: 1, failed: 0 });
+  expect((await runsOf(scheduleId)).slice(0, before.length)).toEqual(before);
+  expect(Date.parse((await get(scheduleId)).nextRunAt)).toBeGreaterThan(Date.now() - MINUTE);
+});
+
+test("large events are published a few at a time, all of them", async () => {
+  const publications = async () => {
+    const { body } = await service.get("/metrics");
+    return Number(/^cams_db_operations_total\{.*operation="events.publish".*\} (\d+)/m.exec(body)?.[1] ?? 0);
+  };
+  const { scheduleId } = await schedule({ misfire: "all", payload: "x".repeat(250_000) });
+  await since(scheduleId, 10);
+  const before = await publications();
+  const { fired } = await tick();
+  expect(fired).toBeGreaterThanOrEqual(11);
+  expect(await published()).toHaveLength(fired);
+  expect((await publications()) - before).toBeGreaterThan(1);
+});
+
 test("its event reaches who subscribed, with its priority, payload and time", async () => {
   const { aiAgentAddress } = await make.inbox();
   await service.post("/v1/subscriptions", { eventType: "schedule.*", to: { aiAgentAddress } });

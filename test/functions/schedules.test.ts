@@ -53,6 +53,17 @@ describe("an update", () => {
     expect(Date.parse(body.nextRunAt)).toBeGreaterThan(Date.now() - 1000);
   });
 
+  test("that gives the times it has leaves what is due: no time is lost", async () => {
+    const times = { cron: "0 6 * * *", timeZone: "Europe/Berlin" };
+    const { scheduleId } = await make.schedule(times);
+    const due = "2026-01-01T05:00:00.000Z";
+    await service.sql("update cams.schedules set next_run_at = $1", [due]);
+    const given = { ...times, enabled: true, payload: {} };
+    expect((await put(scheduleId, given)).body).toMatchObject({ nextRunAt: due, revision: 2 });
+    const { body } = await put(scheduleId, { ...times, timeZone: "Europe/Paris" });
+    expect(Date.parse(body.nextRunAt)).toBeGreaterThan(Date.now() - 1000);
+  });
+
   test("gives it other times: a time in place of a cron, and the other way round", async () => {
     const { scheduleId } = await make.schedule({ cron: "0 6 * * *", timeZone: "Europe/Berlin" });
     const runAt = soon();
@@ -63,6 +74,10 @@ describe("an update", () => {
     expect(again).toMatchObject({ cron: "0 7 * * *", timeZone: "UTC" });
     expect(again).not.toHaveProperty("runAt");
     expect((await put(scheduleId, { timeZone: "Nowhere" })).body.errors).toMatchObject([{ pointer: "/timeZone" }]);
+    await put(scheduleId, { runAt });
+    expect((await put(scheduleId, { timeZone: "Europe/Berlin" })).body.errors).toMatchObject([
+      { pointer: "/timeZone" },
+    ]);
   });
 });
 
