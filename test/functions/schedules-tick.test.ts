@@ -75,7 +75,37 @@ test("with misfire once a rare time that was missed is made up for by one run, a
   const { scheduleId } = await schedule({ cron: "0 0 1 1 *", misfire: "once" });
   await since(scheduleId, 90);
   expect(await tick()).toMatchObject({ fired: 1, skipped: 0 });
-  expect(await runsOf(scheduleId)).toMatchObject([{ outcome: "FIRED", late: true, eventId: expect.any(String) }]);
+  expect(await runsOf(scheduleId)).toMatchObject([
+    { outcome: "FIRED", late: true, eventId: expect.any(String), actor: "cams" },
+  ]);
+  expect(Date.parse((await get(scheduleId)).lastRunAt)).toBeGreaterThan(Date.now() - MINUTE);
+});
+
+test("what is only skipped has not run", async () => {
+  const { scheduleId } = await schedule({ cron: "0 0 1 1 *", misfire: "skip" });
+  await since(scheduleId, 90);
+  expect(await tick()).toMatchObject({ fired: 0, skipped: 1 });
+  expect(await get(scheduleId)).not.toHaveProperty("lastRunAt");
+});
+
+test("what has been due the longest is fired first", async () => {
+  const times = [];
+  for (const minutes of [50, 90, 10]) {
+    const { scheduleId } = await schedule({ cron: "0 0 1 1 *" });
+    times.push(new Date(await since(scheduleId, minutes)).toISOString());
+  }
+  await tick();
+  expect(await published()).toEqual(times.toSorted().toReversed());
+});
+
+test("a run by hand takes the place of no time", async () => {
+  const { scheduleId } = await schedule({ cron: "0 0 1 1 *" });
+  await since(scheduleId, 0);
+  await service.post(`/v1/schedules/${scheduleId}/run`);
+  await service.sql(
+    "update cams.schedule_runs r set scheduled_for = s.next_run_at from cams.schedules s where r.schedule_id = s.schedule_id",
+  );
+  expect(await tick()).toMatchObject({ fired: 1 });
 });
 
 test("10 ticks at once fire each of 20 schedules once", async () => {
