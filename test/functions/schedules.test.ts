@@ -81,6 +81,7 @@ describe("an update", () => {
       name: "other",
       revision: 2,
     });
+    expect(await make.schedule({ enabled: false })).not.toHaveProperty("nextRunAt");
     const rest = await get(scheduleId);
     expect(rest).not.toHaveProperty("nextRunAt");
     expect(rest).toMatchObject({ payload: { n: 1 }, cron: "* * * * *" });
