@@ -89,11 +89,13 @@ export function schedules(context: Context) {
     /** @throws Problem invalid_request naming what is wrong with its times; forbidden to an operator without a team */
     async create(given: Given): Promise<Shown> {
       if (!decidesOver(caller, caller.team)) throw forbidden(`${caller.principal} has no team to own a schedule.`);
-      const { cron, timeZone, runAt, nextRunAt } = due(given, given.enabled, await clock(context));
-      return db.one(
-        "schedules.create",
-        Schedule,
-        sql`
+      // In a transaction, which is told who calls: the audit names it.
+      return transaction(async (_, bound) => {
+        const { cron, timeZone, runAt, nextRunAt } = due(given, given.enabled, await clock(bound));
+        return bound.db.one(
+          "schedules.create",
+          Schedule,
+          sql`
           with s as (
             insert into cams.schedules (schedule_id, name, event_type, payload, priority, cron, time_zone, run_at, enabled,
               misfire, next_run_at, owner_team, created_at, created_by, updated_at, updated_by)
@@ -103,7 +105,8 @@ export function schedules(context: Context) {
             returning *
           )
           select ${shown} from s`,
-      );
+        );
+      });
     },
 
     /**
@@ -154,7 +157,8 @@ export function schedules(context: Context) {
     ): Promise<Shown> {
       return change(id, revisions, async (bound, found) => {
         const enabled = given.enabled ?? found.enabled;
-        const moved = given.cron !== undefined || given.timeZone !== undefined || given.runAt !== undefined;
+        // Who writes back what it has read moves nothing: a time that is due, and that no tick has seen yet, would be lost.
+        const moved = (["cron", "timeZone", "runAt"] as const).some((one) => (given[one] ?? found[one]) !== found[one]);
         const before = given.runAt !== undefined ? {} : { cron: found.cron, timeZone: found.timeZone };
         const stays = given.cron === undefined ? { runAt: found.runAt } : {};
         const times = { ...before, ...stays, ...given };

@@ -75,10 +75,12 @@ export function subscriptions(context: Context) {
       await ensureMayGet(to);
       const address = "aiAgentAddress" in to ? to.aiAgentAddress : undefined;
       const definition = "definitionId" in to ? to.definitionId : undefined;
-      const made = await db.one(
-        "subscriptions.create",
-        Subscription,
-        sql`
+      // In a transaction, which is told who calls: the audit names it.
+      return context.transaction((_, bound) =>
+        bound.db.one(
+          "subscriptions.create",
+          Subscription,
+          sql`
           with s as (
             insert into cams.subscriptions (subscription_id, event_type, filters, priority, ai_agent_address, definition_id,
               owner_team, created_at, created_by)
@@ -87,8 +89,8 @@ export function subscriptions(context: Context) {
             returning *
           )
           select ${shown} from s`,
+        ),
       );
-      return made;
     },
 
     get,
@@ -129,9 +131,8 @@ export function subscriptions(context: Context) {
         await ("definitionId" in to ? ownDefinition(to.definitionId) : ensureOwnInbox(to.aiAgentAddress));
       if (revisions && !revisions.includes(found.revision))
         throw new Problem("revision_mismatch", `The subscription is at revision ${found.revision}.`);
-      const deleted = await db.execute(
-        "subscriptions.delete",
-        sql`delete from cams.subscriptions s where s.subscription_id = ${id}`,
+      const deleted = await context.transaction((_, bound) =>
+        bound.db.execute("subscriptions.delete", sql`delete from cams.subscriptions s where s.subscription_id = ${id}`),
       );
       if (deleted === 0) throw subscriptionNotFound(id);
     },

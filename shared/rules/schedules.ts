@@ -34,6 +34,9 @@ const RULES = { fixedTimeRule: "no-wildcard" } as const;
 const FORM =
   "must be minute, hour, day of month, month and day of week, such as 0 6 * * MON-FRI, or one of @hourly, @daily, @weekly, @monthly, @yearly";
 const HOUR = 3_600_000;
+/** Of ICU alone, and seldom what is meant: BST is Dhaka's, ECT Paris's, AST Anchorage's. */
+const ABBREVIATIONS =
+  /^(ACT|AET|AGT|ART|AST|BET|BST|CAT|CNT|CST|CTT|EAT|ECT|IET|IST|JST|MIT|NET|NST|PLT|PNT|PRT|PST|SST|VST)$/i;
 
 /** What is wrong with a cron expression, that it never fires included; undefined when nothing is. */
 export function cronFault(cron: string): string | undefined {
@@ -54,7 +57,7 @@ export function cronFault(cron: string): string | undefined {
 export function timeZoneFault(timeZone: string): string | undefined {
   const fault = "must be the IANA name of a time zone, such as Europe/Berlin or UTC";
   // Intl knows offsets such as +02:00 as well: no zone, as summer never comes.
-  if (!/^[A-Za-z]/.test(timeZone)) return fault;
+  if (!/^[A-Za-z]/.test(timeZone) || ABBREVIATIONS.test(timeZone)) return fault;
   try {
     Intl.DateTimeFormat("en-US", { timeZone });
     return undefined;

@@ -65,7 +65,9 @@ export const Schedule = z
     nextRunAt: Timestamp.optional().meta({
       description: "When it is due; absent when it is never again, or not enabled.",
     }),
-    lastRunAt: Timestamp.optional().meta({ description: "When it last published an event." }),
+    lastRunAt: Timestamp.optional().meta({
+      description: "When it last published an event by the clock; runs by hand are not meant.",
+    }),
     preview: z.array(Timestamp).optional().meta({ description: "The next times, where they were asked for." }),
     ownerTeam: z.string().optional(),
     createdAt: Timestamp,

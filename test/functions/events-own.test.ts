@@ -102,11 +102,11 @@ test("what a process that was killed left undone, the tick does, once", async ()
   const { aiAgentAddress } = await make.inbox();
   await subscribe("agent.*", aiAgentAddress);
   // Past the service, so that no process hears of it.
-  for (let n = 0; n < 250; n++)
+  for (let n = 0; n < 350; n++)
     await service.sql("select cams.publish_from_cams('agent.started', 'a', jsonb_build_object('n', $1::int), 3)", [n]);
   const ticks = await Promise.all([1, 2, 3].map(() => service.post("/v1/schedules/tick")));
-  expect(ticks.reduce((sum, { body }) => sum + body.eventsRouted, 0)).toBe(250);
-  expect(await pending(aiAgentAddress)).toBe(250);
+  expect(ticks.reduce((sum, { body }) => sum + body.eventsRouted, 0)).toBe(350);
+  expect(await pending(aiAgentAddress)).toBe(350);
 });
 
 test.each(["/cams", "/v1/events", "/v1/schedules/x", "/v1/principals/somebody"])(

@@ -43,6 +43,7 @@ test("what is wrong with its times is told by field, all at once", async () => {
   expect(await faultsOf({ cron: "0 6 * * *", runAt: "2999-01-01T00:00:00Z" })).toEqual([""]);
   expect(await faultsOf({ cron: "0 6 31 2 *", timeZone: "Nowhere" })).toEqual(["/cron", "/timeZone"]);
   expect(await faultsOf({ runAt: "2026-01-01T00:00:00Z" })).toEqual(["/runAt"]);
+  expect(await faultsOf({ runAt: "2999-01-01T00:00:00Z", timeZone: "Europe/Berlin" })).toEqual(["/timeZone"]);
 });
 
 test("any JSON goes from a schedule into its event as it is, and the schedule into the audit", async () => {
@@ -70,4 +71,19 @@ test("404 to a run while it is being deleted, and no event of it", async () => {
     expect(await run).toMatchObject({ status: 404, body: { code: "schedule_not_found" } });
   });
   expect(await service.sql("select from cams.events")).toEqual([]);
+});
+
+test("the audit names who made, changed and deleted it, whether or not the call may be repeated", async () => {
+  const made = async (headers: Record<string, string>) =>
+    (await service.post("/v1/schedules", schedule, { ...key("operator"), ...headers })).body.scheduleId as string;
+  const [plain] = [await made({}), await made({ "idempotency-key": "once" })];
+  await service.put(at(plain), { name: "another" });
+  await service.delete(at(plain), key("operator"));
+  const { items } = (await service.get("/v1/audit?resourceType=schedule")).body;
+  expect(items.map(({ action, actor }: { action: string; actor: string }) => `${action} by ${actor}`)).toEqual([
+    "deleted by operator",
+    "updated by admin",
+    "created by operator",
+    "created by operator",
+  ]);
 });

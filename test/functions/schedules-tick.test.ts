@@ -75,7 +75,37 @@ test("with misfire once a rare time that was missed is made up for by one run, a
   const { scheduleId } = await schedule({ cron: "0 0 1 1 *", misfire: "once" });
   await since(scheduleId, 90);
   expect(await tick()).toMatchObject({ fired: 1, skipped: 0 });
-  expect(await runsOf(scheduleId)).toMatchObject([{ outcome: "FIRED", late: true, eventId: expect.any(String) }]);
+  expect(await runsOf(scheduleId)).toMatchObject([
+    { outcome: "FIRED", late: true, eventId: expect.any(String), actor: "cams" },
+  ]);
+  expect(Date.parse((await get(scheduleId)).lastRunAt)).toBeGreaterThan(Date.now() - MINUTE);
+});
+
+test("what is only skipped has not run", async () => {
+  const { scheduleId } = await schedule({ cron: "0 0 1 1 *", misfire: "skip" });
+  await since(scheduleId, 90);
+  expect(await tick()).toMatchObject({ fired: 0, skipped: 1 });
+  expect(await get(scheduleId)).not.toHaveProperty("lastRunAt");
+});
+
+test("what has been due the longest is fired first", async () => {
+  const times = [];
+  for (const minutes of [50, 90, 10]) {
+    const { scheduleId } = await schedule({ cron: "0 0 1 1 *" });
+    times.push(new Date(await since(scheduleId, minutes)).toISOString());
+  }
+  await tick();
+  expect(await published()).toEqual(times.toSorted().toReversed());
+});
+
+test("a run by hand takes the place of no time", async () => {
+  const { scheduleId } = await schedule({ cron: "0 0 1 1 *" });
+  await since(scheduleId, 0);
+  await service.post(`/v1/schedules/${scheduleId}/run`);
+  await service.sql(
+    "update cams.schedule_runs r set scheduled_for = s.next_run_at from cams.schedules s where r.schedule_id = s.schedule_id",
+  );
+  expect(await tick()).toMatchObject({ fired: 1 });
 });
 
 test("10 ticks at once fire each of 20 schedules once", async () => {
@@ -110,6 +140,33 @@ test("one that cannot be fired stays due and is told; the others are fired", asy
   expect(await runsOf(broken.scheduleId)).toEqual([]);
   expect(await runsOf(sound.scheduleId)).toHaveLength(1);
   errors.mockRestore();
+});
+
+test("a time that was fired, and that the schedule comes to again, is passed over", async () => {
+  const { scheduleId } = await schedule({ misfire: "all" });
+  const fired = await since(scheduleId, 3);
+  await tick();
+  const before = await runsOf(scheduleId);
+  // As if a change had begun before that time, and the database's clock had been behind.
+  await service.put(`/v1/schedules/${scheduleId}`, { payload: { changed: true } });
+  await service.sql("update cams.schedules set next_run_at = $1", [new Date(fired)]);
+  expect(await tick()).toMatchObject({ schedules: 1, failed: 0 });
+  expect((await runsOf(scheduleId)).slice(0, before.length)).toEqual(before);
+  expect(Date.parse((await get(scheduleId)).nextRunAt)).toBeGreaterThan(Date.now() - MINUTE);
+});
+
+test("large events are published a few at a time, all of them", async () => {
+  const publications = async () => {
+    const { body } = await service.get("/metrics");
+    return Number(/^cams_db_operations_total\{.*operation="events.publish".*\} (\d+)/m.exec(body)?.[1] ?? 0);
+  };
+  const { scheduleId } = await schedule({ misfire: "all", payload: "x".repeat(250_000) });
+  await since(scheduleId, 10);
+  const before = await publications();
+  const { fired } = await tick();
+  expect(fired).toBeGreaterThanOrEqual(11);
+  expect(await published()).toHaveLength(fired);
+  expect((await publications()) - before).toBeGreaterThan(1);
 });
 
 test("its event reaches who subscribed, with its priority, payload and time", async () => {

@@ -245,3 +245,13 @@ test("a definition that takes no tasks now gets no event, and why is told", asyn
   await make.published({ metadata: { id: disabled, version: "2.0.0", ownerTeam: "sales" } });
   expect(await make.event()).toMatchObject({ tasks: 1, unhandled: false });
 });
+
+test("the audit names who subscribes and who ends a subscription", async () => {
+  const { aiAgentAddress, principalId, headers } = await owner("sales");
+  const { subscriptionId } = (await subscribe({ aiAgentAddress }, headers)).body;
+  await service.delete(at(subscriptionId));
+  expect((await service.get("/v1/audit?resourceType=subscription")).body.items).toMatchObject([
+    { action: "deleted", actor: "admin", source: "subscriptions-delete", requestId: expect.any(String) },
+    { action: "created", actor: principalId, source: "subscriptions-create", requestId: expect.any(String) },
+  ]);
+});
