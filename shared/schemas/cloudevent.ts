@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { TimestampInput } from "./common.ts";
 import { EventType, PlainEvent } from "./event.ts";
+import { attribute, source, subject, URI } from "./event-attributes.ts";
 import { Priority } from "./message.ts";
 
 /** Most events of one batch. */
@@ -8,26 +9,7 @@ export const MAX_EVENTS = 100;
 /** Most extension attributes of one event. */
 const MAX_EXTENSIONS = 30;
 
-/** What CloudEvents calls a String: Unicode, and no control character. */
-const attribute = (max: number, min = 1) =>
-  z
-    .string()
-    .min(min)
-    .max(max)
-    .regex(/^[^\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]*$/u, "must be Unicode without control characters");
-
-// RFC 3986, in which brackets stand around a literal address only, and a colon in the first segment ends a scheme.
-const pchar = "(?:[\\w.~!$&'()*+,;=:@-]|%[\\dA-Fa-f]{2})";
-const scheme = "[A-Za-z][A-Za-z\\d+.-]*:";
-const rest = `(?://(?:${pchar}|\\[[\\dA-Fa-f:.]+\\])*(?=[/?#]|$))?(?:${pchar}|/)*(?:\\?(?:${pchar}|[/?])*)?(?:#(?:${pchar}|[/?])*)?`;
-const URI = new RegExp(`^${scheme}${rest}$`);
-const URI_REFERENCE = new RegExp(`^(?:${scheme}|(?![^/?#]*:))${rest}$`);
 const MEDIA_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\s*(?:;.*)?$/;
-
-const source = attribute(1024)
-  .regex(URI_REFERENCE, "must be a URI reference as in RFC 3986")
-  .meta({ description: "Where it happened: with the id, what makes an event one and the same.", example: "/orders" });
-const subject = attribute(1024).meta({ description: "What it is about, of all there is at the source." });
 
 const attributes = {
   specversion: z.literal("1.0"),

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { JsonObject, Page, pageOf, Timestamp, TimestampInput, text, Uuid } from "./common.ts";
+import { source, subject } from "./event-attributes.ts";
 import { Priority } from "./message.ts";
 
 const segment = "[^\\s\\p{C}\\p{Z}.*#]+";
@@ -55,10 +56,10 @@ export const PlainEvent = z
     type: EventType,
     payload: EventData.optional(),
     priority: Priority.optional(),
-    source: text(1024)
+    source: source
       .optional()
-      .meta({ description: "Where it happened, a URI reference; without it who publishes." }),
-    subject: text(1024).optional().meta({ description: "To what it happened." }),
+      .meta({ description: "Where it happened, a URI reference; without it who publishes.", example: "/orders" }),
+    subject: subject.optional().meta({ description: "To what it happened." }),
   })
   .meta({ id: "PlainEvent" });
 
