@@ -193,3 +193,15 @@ test.each([
   const { status, body } = await publish({ type: NEVER, ...fields });
   expect([status, body.errors?.[0]?.pointer]).toEqual([400, pointer]);
 });
+
+test("in a batch of many types each event gets to those whose pattern fits it, as it would alone", async () => {
+  const patterns = ["#", "a", "a.#", "a.*", "*.b", "a.b.#", "a.*.c", "*.*.*", "b.#", "a.b.c.d.e.f.g.h.#"];
+  for (const pattern of patterns) await subscribe(pattern, { aiAgentAddress: (await make.inbox()).aiAgentAddress });
+  const types = ["a", "a.b", "a.b.c", "b", "a", "b.b.b", "c.c.c.c", "a.b.c.d.e.f.g.h.i.j"];
+  const alone = [];
+  for (const type of types) alone.push((await service.post("/v1/subscriptions/match", { type })).body.matched.length);
+  expect(alone).toEqual([3, 5, 5, 2, 3, 3, 1, 4]);
+  const batch = types.map((type, n) => ({ specversion: "1.0", id: `${n}`, source: "/batch", type }));
+  const { body } = await publish(batch, { "content-type": "application/cloudevents-batch+json" });
+  expect(body.events.map(({ messages }: { messages: number }) => messages)).toEqual(alone);
+});
