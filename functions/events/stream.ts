@@ -38,12 +38,14 @@ export const eventsStream = defineEndpoint({
   },
 });
 
-async function beginning(repo: Call["repo"], after: string | undefined, now: Position, oldest: number) {
+type Now = Awaited<ReturnType<Call["repo"]["events"]["positionNow"]>>;
+
+async function beginning(repo: Call["repo"], after: string | undefined, now: Now, oldest: number): Promise<Position> {
   const at = after === undefined ? Number.POSITIVE_INFINITY : Date.parse(after);
   return at >= now.at ? now : repo.events.positionAt(new Date(Math.max(at, oldest)));
 }
 
-function resumed(lastEventId: string, now: Position, oldest: number): Position {
+function resumed(lastEventId: string, now: Now, oldest: number): Position {
   const position = readPosition(lastEventId);
   if (!position) {
     const errors = [{ pointer: "", message: "Last-Event-ID must be the id of an event of this stream" }];
@@ -51,7 +53,7 @@ function resumed(lastEventId: string, now: Position, oldest: number): Position {
   }
   // Of transactions that are still to come there are no events yet: the place is in the log of another database, as
   // after a restoration, and waiting for it here could take for ever.
-  const isForeign = comparePositions({ ...position, seq: 0 }, { ...now, seq: 0 }) > 0;
+  const isForeign = comparePositions({ ...position, seq: 0 }, { at: 0, transaction: now.horizon, seq: 0 }) > 0;
   if (position.at >= oldest && !isForeign) return position;
   throw new Problem("position_expired", "Events were lost to this stream: begin without Last-Event-ID, or by `after`.");
 }
@@ -77,7 +79,9 @@ async function* written(follow: () => Follower, from: Position, pattern: string 
         written = performance.now();
       }
       if (piece === "" && performance.now() - written >= SILENCE_MS) {
-        piece = comparePositions(told, position) < 0 ? `:\nid: ${writePosition(position)}\n\n` : ":\n\n";
+        // Of the same place too: by its time it is told from places that are no longer kept.
+        const isOn = comparePositions(told, position) < 0 || told.at < position.at;
+        piece = isOn ? `:\nid: ${writePosition(position)}\n\n` : ":\n\n";
         told = position;
       }
       if (piece === "") continue;

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { sql } from "../db/sql.ts";
+import { type Sql, sql } from "../db/sql.ts";
 import { cloudEventOf } from "../rules/cloud-events.ts";
 import type { Position } from "../rules/event-positions.ts";
 import { loggedEvent, StoredEvent, storedEvent } from "./event-rows.ts";
@@ -19,24 +19,35 @@ const Row = z.object({
   ...Place.partial().shape,
   ...StoredEvent.partial().shape,
   readAt: z.number(),
-  horizon: z.string(),
   pending: z.boolean(),
+  found: z.int().optional(),
 });
+const Now = Place.extend({ horizon: z.string() });
 
+/** Most bytes of data that are read at once, but for the last event's: each slow follower has so much in memory. */
+const PAGE_BYTES = 256 * 1024;
 /** How much later than its transaction's beginning an event can come: longer than any request may take. */
 const SLACK = sql`interval '10 minutes'`;
 /** Below it no transaction is to commit any more. */
 const HORIZON = sql`pg_snapshot_xmin(pg_current_snapshot())`;
-const milliseconds = (time: ReturnType<typeof sql>) => sql`floor(extract(epoch from ${time}) * 1000)::float8`;
+const milliseconds = (time: Sql) => sql`floor(extract(epoch from ${time}) * 1000)::float8`;
+/** The last event that followers get. */
+const LAST = sql`
+  select e.transaction_id as transaction, e.seq from cams.events e
+  where e.transaction_id < ${HORIZON}
+  order by e.transaction_id desc, e.seq desc
+  limit 1`;
 
 /** How the log is followed: in the order of (transaction, arrival), which no later commit changes. */
 export function followingLog({ db, now }: Context) {
   return {
     /**
-     * What comes behind a position, up to `limit`, and where reading goes on. Only what lies below the oldest running
+     * What comes behind a position, up to `limit` events, and where reading goes on. Only what lies below the oldest running
      * transaction is read, so that one which commits late is not passed over; `pending` tells that more is there already.
+     * A place is that of an event: numbers of transactions that left nothing durable are given out again after a crash.
      */
     async readAfter(position: Position, limit: number) {
+      const since = sql`to_timestamp(${position.at}::float8 / 1000) - ${SLACK}`;
       const rows = await db.many(
         "events.read_after",
         Row,
@@ -45,24 +56,30 @@ export function followingLog({ db, now }: Context) {
             select ${HORIZON} as xmin, ${milliseconds(now)} as at
           ), state as materialized (
             -- Once, and with an order, which has the index looked into: as a column beside the rows it was 4 ms for each.
-            select h.*, coalesce((
-              select true from cams.events e
-              where e.transaction_id >= h.xmin and e.published_at >= ${now} - ${SLACK}
-              order by e.transaction_id desc
+            select h.*, (
+              select ${milliseconds(sql`e.published_at`)} from cams.events e
+              where e.transaction_id >= h.xmin and e.published_at >= ${since}
+              order by e.transaction_id
               limit 1
-            ), false) as pending
+            ) as waiting
             from horizon h
           )
-          select h.at as "readAt", h.xmin::text as horizon, h.pending, e.*
+          -- What waits may do so for hours, behind a transaction of another database: the place says that it is so old.
+          select least(h.at, h.waiting) as "readAt", h.waiting is not null as pending, e.*
           from state h left join lateral (
-            select ${storedEvent}, ${milliseconds(sql`e.published_at`)} as at, e.transaction_id::text as transaction, e.seq
-            from cams.events e
-            where (e.transaction_id, e.seq) > (${position.transaction}::xid8, ${position.seq}::bigint)
-              and e.transaction_id < h.xmin
-              and e.published_at >= to_timestamp(${position.at}::float8 / 1000) - ${SLACK}
-            order by e.transaction_id, e.seq
-            limit ${limit}
-          ) e on true
+            select e.*, coalesce(sum(octet_length(e."dataText")) over (
+                order by e.transaction::xid8, e.seq rows between unbounded preceding and 1 preceding), 0) as before,
+              count(*) over ()::integer as found
+            from (
+              select ${storedEvent}, ${milliseconds(sql`e.published_at`)} as at, e.transaction_id::text as transaction, e.seq
+              from cams.events e
+              where (e.transaction_id, e.seq) > (${position.transaction}::xid8, ${position.seq}::bigint)
+                and e.transaction_id < h.xmin
+                and e.published_at >= ${since}
+              order by e.transaction_id, e.seq
+              limit ${limit}
+            ) e
+          ) e on e.before < ${PAGE_BYTES}::integer
           order by e.transaction::xid8, e.seq`,
       );
       const entries = rows.flatMap((row): LogEntry[] => {
@@ -73,10 +90,9 @@ export function followingLog({ db, now }: Context) {
       });
       const [first] = rows;
       if (!first) throw new Error("a reading of the log has no row");
-      const last = entries.at(-1);
-      const more = entries.length === limit;
-      const horizon = { at: first.readAt, transaction: first.horizon, seq: 0 };
-      return { events: entries, position: more && last ? last.position : horizon, more, pending: first.pending };
+      const more = first.found === limit || (first.found ?? 0) > entries.length;
+      const last = entries.at(-1)?.position ?? position;
+      return { events: entries, position: more ? last : { ...last, at: first.readAt }, more, pending: first.pending };
     },
 
     /** For how many seconds the oldest event has been here that followers do not get yet; 0 when there is none. */
@@ -94,12 +110,19 @@ export function followingLog({ db, now }: Context) {
       return oldest?.age ?? 0;
     },
 
-    /** Where what is to come begins. */
-    positionNow(): Promise<Position> {
+    /** Where what is to come begins, and below which transaction all places are. */
+    positionNow(): Promise<Position & { horizon: string }> {
       return db.one(
         "events.position_now",
-        Place,
-        sql`select ${milliseconds(now)} as at, ${HORIZON}::text as transaction, 0 as seq`,
+        Now,
+        sql`
+          select ${HORIZON}::text as horizon, coalesce(last.transaction::text, '0') as transaction, coalesce(last.seq, 0) as seq,
+            least(${milliseconds(now)}, (
+              select ${milliseconds(sql`e.published_at`)} from cams.events e
+              where e.transaction_id >= ${HORIZON}
+              order by e.transaction_id
+              limit 1)) as at
+          from (values (1)) one left join (${LAST}) last on true`,
       );
     },
 
@@ -116,7 +139,8 @@ export function followingLog({ db, now }: Context) {
             order by e.published_at limit 1
           )
           select ${milliseconds(sql`${at}::timestamptz`)} as at, 0 as seq,
-            least(min(e.transaction_id::text::numeric), ${HORIZON}::text::numeric)::text as transaction
+            least(min(e.transaction_id::text::numeric), coalesce((select last.transaction::text from (${LAST}) last), '0')::numeric)::text
+              as transaction
           from first join cams.events e on e.published_at between first.published_at and first.published_at + ${SLACK}`,
       );
     },

@@ -15,6 +15,8 @@ import type { Context } from "./index.ts";
 const UNHANDLED = "event.unhandled";
 /** How long a CloudEvent is known by its source and id. */
 const KEYS_KEPT = sql`interval '14 days'`;
+/** W3C Trace Context: it becomes a header of deliveries, which text of any other kind would have refused. */
+const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/;
 /** Subscriptions change seldom: who met five changes in a row met a fault. */
 const MOST_TRIES = 5;
 
@@ -45,6 +47,7 @@ export function publishing(context: Context) {
     traceparent: string | undefined,
   ) {
     const { traceparent: own, ...extensions } = event.extensions ?? {};
+    const isTrace = typeof own === "string" && TRACEPARENT.test(own);
     const logged: LoggedEvent = {
       ...event,
       eventId,
@@ -53,7 +56,7 @@ export function publishing(context: Context) {
       time: event.time ?? at,
       priority: event.priority ?? "NORMAL",
       extensions,
-      traceparent: typeof own === "string" ? own : traceparent,
+      traceparent: isTrace ? own : traceparent,
     };
     const { matched } = matchesOf(logged, candidates);
     const hash = event.id === undefined ? undefined : eventHash(event);

@@ -18,9 +18,9 @@ export function comparePositions(a: Position, b: Position): number {
   return left.length - right.length || (left < right ? -1 : left > right ? 1 : a.seq - b.seq);
 }
 
-/** The later of two places. */
+/** The later of two places; `b` where they are the same. */
 export function laterPosition(a: Position, b: Position): Position {
-  return comparePositions(a, b) < 0 ? b : a;
+  return comparePositions(a, b) <= 0 ? b : a;
 }
 
 /** Writes a place as an event's id in a stream: `<at>-<transaction>-<seq>`. */

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { TimestampInput } from "./common.ts";
-import { attribute, EventSource, EventType, PlainEvent, URI } from "./event.ts";
+import { EventType, PlainEvent } from "./event.ts";
+import { attribute, source, subject, URI } from "./event-attributes.ts";
 import { Priority } from "./message.ts";
 
 /** Most events of one batch. */
@@ -9,12 +10,6 @@ export const MAX_EVENTS = 100;
 const MAX_EXTENSIONS = 30;
 
 const MEDIA_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\s*(?:;.*)?$/;
-
-const source = EventSource.meta({
-  description: "Where it happened: with the id, what makes an event one and the same.",
-  example: "/orders",
-});
-const subject = attribute(1024).meta({ description: "What it is about, of all there is at the source." });
 
 const attributes = {
   specversion: z.literal("1.0"),

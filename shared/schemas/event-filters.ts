@@ -4,6 +4,8 @@ import { text } from "./common.ts";
 const MAX_PATHS = 50;
 const MAX_VALUES = 100;
 const MAX_TEXT = 1000;
+/** Of all filters together, as JSON: they are read for every event whose type fits. */
+const MAX_CHARACTERS = 16 * 1024;
 
 /** A string that compares with a number: the operator and the number, as in `>= 300`. */
 export const COMPARISON = /^(>=|<=|>|<) *([+-]?\d+(?:\.\d+)?)$/;
@@ -86,7 +88,7 @@ export const EventFilters = (z.unknown() as z.ZodType<EventFilters>).superRefine
     "any of them. `gt`, `gte`, `lt`, `lte` compare numbers with numbers and strings with strings; `prefix` is how a string",
     "begins, `not` what it is not (one or a list), `exists` whether there is a value at all. Of a list in the data one",
     "element has to fit, and with `not` none. Nothing is converted; where there is no value, only `exists: false` and `not`",
-    "hold.",
+    "hold. At most 16,384 characters as JSON.",
   ].join(" "),
   example: { severity: "critical", duration_seconds: ">= 300", "device.model": ["a1", "a2"] },
   override: {
@@ -101,6 +103,8 @@ function check(filters: unknown, report: z.core.$RefinementCtx): void {
   if (!isObject(filters)) report.addIssue("must be an object");
   // Before they are read: a body has room for 100,000.
   else if (Object.keys(filters).length > MAX_PATHS) report.addIssue(`must have at most ${MAX_PATHS} entries`);
+  else if (JSON.stringify(filters).length > MAX_CHARACTERS)
+    report.addIssue(`must have at most ${MAX_CHARACTERS} characters as JSON`);
   else
     for (const [path, condition] of Object.entries(filters))
       for (const issue of issuesOf(path, condition))

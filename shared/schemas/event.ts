@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { JsonObject, Page, pageOf, Timestamp, TimestampInput, text, Uuid } from "./common.ts";
+import { source, subject } from "./event-attributes.ts";
 import { Priority } from "./message.ts";
 
 const segment = "[^\\s\\p{C}\\p{Z}.*#]+";
@@ -50,25 +51,6 @@ export const EventData = z
   )
   .meta({ id: "EventData", description: "Any JSON of at most 256 KiB: the event's `data`." });
 
-/** What CloudEvents calls a String: Unicode, and no control character. */
-export const attribute = (max: number, min = 1) =>
-  z
-    .string()
-    .min(min)
-    .max(max)
-    .regex(/^[^\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]*$/u, "must be Unicode without control characters");
-
-// RFC 3986, in which brackets stand around a literal address only, and a colon in the first segment ends a scheme.
-const pchar = "(?:[\\w.~!$&'()*+,;=:@-]|%[\\dA-Fa-f]{2})";
-const scheme = "[A-Za-z][A-Za-z\\d+.-]*:";
-const rest = `(?://(?:${pchar}|\\[[\\dA-Fa-f:.]+\\])*(?=[/?#]|$))?(?:${pchar}|/)*(?:\\?(?:${pchar}|[/?])*)?(?:#(?:${pchar}|[/?])*)?`;
-/** A URI as in RFC 3986. */
-export const URI = new RegExp(`^${scheme}${rest}$`);
-const URI_REFERENCE = new RegExp(`^(?:${scheme}|(?![^/?#]*:))${rest}$`);
-
-/** Where it happened: a URI reference of at most 1024 characters. */
-export const EventSource = attribute(1024).regex(URI_REFERENCE, "must be a URI reference as in RFC 3986");
-
 /** The plain form of an event. */
 export const PlainEvent = z
   .strictObject(
@@ -76,10 +58,10 @@ export const PlainEvent = z
       type: EventType,
       payload: EventData.optional(),
       priority: Priority.optional(),
-      source: EventSource.optional().meta({
-        description: "Where it happened, a URI reference; without it who publishes.",
-      }),
-      subject: attribute(1024).optional().meta({ description: "To what it happened." }),
+      source: source
+        .optional()
+        .meta({ description: "Where it happened, a URI reference; without it who publishes.", example: "/orders" }),
+      subject: subject.optional().meta({ description: "To what it happened." }),
     },
     {
       error: (issue) =>

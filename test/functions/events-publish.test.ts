@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { makerFor } from "../support/make.ts";
+import { startReceiver } from "../support/receiver.ts";
 import { useService } from "../support/service.ts";
+import { callsFor } from "./calls.ts";
 
 const service = useService();
 const make = makerFor(service);
@@ -165,4 +167,41 @@ test("a pattern with wildcards in each place finds its events, and no others", a
   const got: string[] = [];
   for (const [pattern, address] of inboxes) if ((await pull(address)).length > 0) got.push(pattern);
   expect(got).toEqual(["a.b.c", "*.b.c", "a.*.c", "a.b.*", "*.*.*", "a.#", "a.b.c.#", "#", "*.#"]);
+});
+
+test("a traceparent that is none keeps nothing from a webhook", async () => {
+  const { webhook, deliver } = callsFor(service);
+  const { url, received } = await startReceiver();
+  const { aiAgentAddress } = await webhook(url);
+  await subscribe("order.placed", { aiAgentAddress });
+  const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  for (const [n, traceparent] of ["\u6f22\u5b57", "nonsense", trace].entries())
+    await service.post(
+      "/v1/events",
+      { specversion: "1.0", id: `${n}`, source: "/shop", type: "order.placed", traceparent },
+      { "content-type": "application/cloudevents+json" },
+    );
+  expect(await deliver()).toEqual({ delivered: 3, failed: 0, deadLettered: 0 });
+  expect(received.map(({ headers }) => headers.traceparent)).toEqual(expect.arrayContaining([trace]));
+  expect(received.map(({ headers }) => headers.traceparent)).not.toContain("nonsense");
+});
+
+test.each([
+  [{ source: "no uri <>" }, "/source"],
+  [{ subject: "a\u0085b" }, "/subject"],
+])("said plainly, %j is refused as in a CloudEvent, which it becomes", async (fields, pointer) => {
+  const { status, body } = await publish({ type: NEVER, ...fields });
+  expect([status, body.errors?.[0]?.pointer]).toEqual([400, pointer]);
+});
+
+test("in a batch of many types each event gets to those whose pattern fits it, as it would alone", async () => {
+  const patterns = ["#", "a", "a.#", "a.*", "*.b", "a.b.#", "a.*.c", "*.*.*", "b.#", "a.b.c.d.e.f.g.h.#"];
+  for (const pattern of patterns) await subscribe(pattern, { aiAgentAddress: (await make.inbox()).aiAgentAddress });
+  const types = ["a", "a.b", "a.b.c", "b", "a", "b.b.b", "c.c.c.c", "a.b.c.d.e.f.g.h.i.j"];
+  const alone = [];
+  for (const type of types) alone.push((await service.post("/v1/subscriptions/match", { type })).body.matched.length);
+  expect(alone).toEqual([3, 5, 5, 2, 3, 3, 1, 4]);
+  const batch = types.map((type, n) => ({ specversion: "1.0", id: `${n}`, source: "/batch", type }));
+  const { body } = await publish(batch, { "content-type": "application/cloudevents-batch+json" });
+  expect(body.events.map(({ messages }: { messages: number }) => messages)).toEqual(alone);
 });

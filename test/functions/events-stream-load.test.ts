@@ -3,6 +3,7 @@ import { type IncomingMessage, request } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { createHints } from "../../shared/db/hints.ts";
+import type { Position } from "../../shared/rules/event-positions.ts";
 import { createTails, type EventLog } from "../../shared/services/event-tail.ts";
 import { useGuardedService } from "../support/callers.ts";
 import { useService } from "../support/service.ts";
@@ -100,4 +101,23 @@ test("a key that is revoked ends its streams, and a new one is refused", async (
   }
   expect(await follower.ended).toBe(false);
   expect((await follow(guarded.service.url, {}, guarded.key("agent"))).answer.statusCode).toBe(401);
+});
+
+test("what is read at once is bounded in bytes: each of many slow readers has so much in memory", async () => {
+  const { readAfter, positionNow } = service.app.repo.events;
+  let position: Position = await positionNow();
+  await publish(
+    service,
+    Array.from({ length: 10 }, (_, n) => `big.${n}`),
+    100_000,
+  );
+  // Other tests of this server may have transactions that began before.
+  await expect.poll(async () => (await readAfter(position, 1)).events, { timeout: 20_000 }).toHaveLength(1);
+  const pages: number[] = [];
+  for (let more = true; more; ) {
+    const page = await readAfter(position, 100);
+    pages.push(page.events.length);
+    ({ position, more } = page);
+  }
+  expect(pages).toEqual([3, 3, 3, 1]);
 });

@@ -105,3 +105,21 @@ test("an event behind an unfinished transaction is known to be held back, and co
   await expect.poll(async () => (await figures(service)).heldBack, { timeout: 20_000 }).toBe(0);
   await slow.end();
 });
+
+test("whoever comes back after it was held back for longer than any request may take misses nothing", async () => {
+  const held = new pg.Client(service.databaseUrl);
+  await held.connect();
+  await held.query("begin");
+  await held.query("select pg_current_xact_id()");
+  const first = await follow(service.url);
+  const [at, transaction, seq] = (first.lastId() as string).split("-");
+  first.destroy();
+  // As if both had been twelve minutes ago.
+  const longAgo = INSERT.replace("select event_id, now()", "select event_id, now() - interval '11 minutes 50 s'");
+  await service.sql(longAgo, [["held.back"], 0]);
+  const id = `${Number(at) - 12 * 60_000}-${transaction}-${seq}`;
+  const again = await follow(service.url, {}, { "last-event-id": id });
+  await held.query("commit");
+  await held.end();
+  await expect.poll(again.types, { timeout: 20_000 }).toEqual(["held.back"]);
+});

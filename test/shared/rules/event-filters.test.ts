@@ -187,6 +187,7 @@ describe("is refused at write, where it is wrong", () => {
     [{ ".a": 1 }, "/.a", "must be names separated by dots"],
     [{ "a\n": 1 }, "/a\n", "must not contain control characters"],
     [Object.fromEntries(Array.from({ length: 51 }, (_, n) => [`a${n}`, 1])), "", "must have at most 50 entries"],
+    [{ a: Array(17).fill("x".repeat(1000)) }, "", "must have at most 16384 characters as JSON"],
     [[], "", "must be an object"],
     [null, "", "must be an object"],
     ["> 3", "", "must be an object"],
