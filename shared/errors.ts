@@ -45,6 +45,7 @@ export const problems = {
   approval_decided: { status: 409, title: "The task does not wait for an approval" },
   message_id_reused: { status: 409, title: "The sender's message id was used for another message" },
   event_id_reused: { status: 409, title: "The CloudEvent's id was used for another event" },
+  too_many_subscriptions: { status: 409, title: "The target has as many subscriptions as it may" },
   subscription_of_definition: { status: 409, title: "The subscription is a trigger of a definition" },
   idempotency_key_reused: { status: 409, title: "The idempotency key was used for another request" },
   migration_refused: { status: 409, title: "The schema cannot be brought up to date like this" },

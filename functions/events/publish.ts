@@ -1,7 +1,7 @@
 import { forbidden } from "../../shared/errors.ts";
 import { eventForms } from "../../shared/http/cloudevents.ts";
 import { defineEndpoint } from "../../shared/http/endpoint.ts";
-import { isForeignSource, ownSource } from "../../shared/rules/event-sources.ts";
+import { isForeignSource, isOwnType, ownSource } from "../../shared/rules/event-sources.ts";
 import { PlainlySaid } from "../../shared/schemas/cloudevent.ts";
 import { EventPublished, EventsPublished } from "../../shared/schemas/event.ts";
 
@@ -24,11 +24,13 @@ export const eventsPublish = defineEndpoint({
   errors: ["event_id_reused"],
   runtime: { maxInstances: 4, poolSize: 2 },
   handler: async ({ body, repo, caller, traceparent, replayed }) => {
-    for (const { source } of body.events)
+    for (const { type, source } of body.events) {
+      if (isOwnType(type)) throw forbidden(`${type} is what the service itself says: choose another type.`);
       if (source !== undefined && isForeignSource(source, caller.principal))
         throw forbidden(
           `The source ${source} is not yours: name another, or none, which is ${ownSource(caller.principal)}.`,
         );
+    }
     const published = await repo.events.publish(body.events, traceparent);
     if (published.every((one) => one.replayed)) replayed();
     const events = published.map(({ replayed: _, ...answer }) => answer);

@@ -15,6 +15,12 @@ export const subscriptionsCreate = defineEndpoint({
   returns: Subscription,
   location: ({ subscriptionId }) => `/v1/subscriptions/${subscriptionId}`,
   idempotent: true,
-  errors: ["inbox_not_found", "definition_not_found", "definition_kind_mismatch", "definition_retired"],
+  errors: [
+    "inbox_not_found",
+    "definition_not_found",
+    "definition_kind_mismatch",
+    "definition_retired",
+    "too_many_subscriptions",
+  ],
   handler: ({ body, repo }) => repo.subscriptions.create(body),
 });

@@ -67,7 +67,7 @@ export function followingLog({ db, now }: Context) {
           -- What waits may do so for hours, behind a transaction of another database: the place says that it is so old.
           select least(h.at, h.waiting) as "readAt", h.waiting is not null as pending, e.*
           from state h left join lateral (
-            select e.*, coalesce(sum(octet_length(e."dataText")) over (
+            select e.*, coalesce(sum(octet_length(coalesce(e."dataText", e.data_base64))) over (
                 order by e.transaction::xid8, e.seq rows between unbounded preceding and 1 preceding), 0) as before,
               count(*) over ()::integer as found
             from (

@@ -17,7 +17,7 @@ const Row = z.object({
 /** Subscriptions whose pattern fits a type, and what an event of it is to be called in the log. */
 export interface Named {
   eventId: string;
-  /** Of the event that nobody gets this one. */
+  /** Of the event that nobody gets this one: behind it in lists, which go by ids. */
   unhandledId: string;
   /** The database's time. */
   at: string;
@@ -41,7 +41,7 @@ export async function candidatesFor(
       with wanted as materialized (
         select distinct unnest(cams.event_patterns(given.type)) as pattern from unnest(${types}::text[]) as given (type)
       )
-      select cams.uuid7(${now}) as "eventId", cams.uuid7(${now}) as "unhandledId", cams.iso(${now}) as at, given.type,
+      select cams.uuid7(${now}) as "eventId", cams.uuid7(${now} + interval '1 ms') as "unhandledId", cams.iso(${now}) as at, given.type,
         -- Once: many types of a batch may have the same subscriptions.
         case when given.place = 1 then (
           select coalesce(json_agg(json_build_object(

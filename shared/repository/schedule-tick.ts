@@ -17,7 +17,7 @@ const Due = Schedule.pick({
   misfire: true,
 }).extend({ nextRunAt: z.string(), now: z.string(), recorded: z.array(z.string()) });
 
-/** Most events, and most bytes of their data, that one publication takes: 100 of 256 KiB took 280 MB of an instance's 256. */
+/** Most events, and most bytes of their data, that one transaction publishes: 100 of 256 KiB took 280 MB of an instance's 256. */
 const AT_ONCE = 100;
 const BYTES_AT_ONCE = 1024 * 1024;
 
@@ -32,7 +32,7 @@ export interface Fired {
 export function ticking({ now, transaction }: Context) {
   return {
     /**
-     * Fires the schedule that has been due the longest, but none of `except`: its events, the record of each time and when
+     * Fires the schedule that has been due the longest, but none of `except`, or a part of what it is due: its events, the record of each time and when
      * it is due next are one transaction, and ticks that overlap pass over what another has in hand. Nothing when none is
      * due. `failed` is told of a schedule that could not be.
      */
@@ -68,23 +68,23 @@ export function ticking({ now, transaction }: Context) {
             const { runs, next } = plan(times, new Date(due.nextRunAt), new Date(due.now), { misfire });
             // A change that began before a time and was made after it, or a clock set back, leads to a time a second time.
             const recorded = new Set(due.recorded);
-            const records = runs
+            const planned = runs
               .map((run) => ({
                 ...run,
                 scheduledFor: run.scheduledFor.toISOString(),
                 eventId: undefined as string | undefined,
               }))
               .filter(({ scheduledFor }) => !recorded.has(scheduledFor));
-            const firing = records.filter(({ outcome }) => outcome === "FIRED");
             const bytes = Buffer.byteLength(JSON.stringify(due.payload) ?? "") + 1;
             const atOnce = Math.min(AT_ONCE, Math.ceil(BYTES_AT_ONCE / bytes));
-            for (let from = 0; from < firing.length; from += atOnce) {
-              const slice = firing.slice(from, from + atOnce);
-              const published = await repo.events.publish(
-                slice.map(({ scheduledFor }) => eventOf(due, scheduledFor)),
-                undefined,
-              );
-              for (const [n, record] of slice.entries()) record.eventId = published[n]?.eventId;
+            // What is too much for one transaction stays due: one that took longer than a tick would come to nothing each time.
+            const rest = planned.filter(({ outcome }) => outcome === "FIRED")[atOnce];
+            const records = rest ? planned.slice(0, planned.indexOf(rest)) : planned;
+            const firing = records.filter(({ outcome }) => outcome === "FIRED");
+            if (firing.length > 0) {
+              const events = firing.map(({ scheduledFor }) => eventOf(due, scheduledFor));
+              const published = await repo.events.publish(events, undefined);
+              for (const [n, record] of firing.entries()) record.eventId = published[n]?.eventId;
             }
             await db.execute(
               "schedules.record",
@@ -98,7 +98,7 @@ export function ticking({ now, transaction }: Context) {
               "schedules.advance",
               sql`
               update cams.schedules s
-              set next_run_at = ${next?.toISOString()}::timestamptz,
+              set next_run_at = ${rest?.scheduledFor ?? next?.toISOString()}::timestamptz,
                 last_run_at = case when ${firing.length > 0}::boolean then ${now} else s.last_run_at end
               where s.schedule_id = ${scheduleId}`,
             );

@@ -5,7 +5,7 @@ import { forbidden, Problem, scheduleNotFound } from "../errors.ts";
 import { decidesOver, isUnbound } from "../rules/access.ts";
 import { readCursor, toPage } from "../rules/cursors.ts";
 import { priorityRank } from "../rules/priority.ts";
-import { scheduleOf } from "../rules/schedule-faults.ts";
+import { ensurePublishable, scheduleOf } from "../rules/schedule-faults.ts";
 import { nextTimes } from "../rules/schedules.ts";
 import { type PageQuery, Timestamp } from "../schemas/common.ts";
 import {
@@ -88,6 +88,7 @@ export function schedules(context: Context) {
 
     /** @throws Problem invalid_request naming what is wrong with its times; forbidden to an operator without a team */
     async create(given: Given): Promise<Shown> {
+      ensurePublishable(given.eventType);
       if (!decidesOver(caller, caller.team)) throw forbidden(`${caller.principal} has no team to own a schedule.`);
       // In a transaction, which is told who calls: the audit names it.
       return transaction(async (_, bound) => {
@@ -150,11 +151,12 @@ export function schedules(context: Context) {
      * was missed.
      * @throws Problem schedule_not_found, revision_mismatch, invalid_request; forbidden
      */
-    update(
+    async update(
       id: string,
       given: z.output<typeof ScheduleUpdate>,
       revisions: readonly number[] | undefined,
     ): Promise<Shown> {
+      ensurePublishable(given.eventType);
       return change(id, revisions, async (bound, found) => {
         const enabled = given.enabled ?? found.enabled;
         // Who writes back what it has read moves nothing: a time that is due, and that no tick has seen yet, would be lost.

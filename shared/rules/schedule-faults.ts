@@ -1,4 +1,5 @@
 import { type Fault, Problem } from "../errors.ts";
+import { isOwnType } from "./event-sources.ts";
 import { cronFault, type Schedule, timeZoneFault } from "./schedules.ts";
 
 interface Given {
@@ -28,4 +29,11 @@ export function scheduleOf({ cron, timeZone, runAt }: Given, now: Date): Schedul
     throw new Problem("invalid_request", `${first.pointer} ${first.message}`.trim(), { errors: faults });
   }
   return at ? { runAt: at } : { cron: cron as string, timeZone: timeZone ?? "UTC" };
+}
+
+/** @throws Problem invalid_request when a schedule cannot publish events of this type */
+export function ensurePublishable(eventType: string | undefined): void {
+  if (eventType === undefined || !isOwnType(eventType)) return;
+  const errors = [{ pointer: "/eventType", message: "is what the service itself says" }];
+  throw new Problem("invalid_request", "/eventType is what the service itself says", { errors });
 }

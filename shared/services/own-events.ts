@@ -6,8 +6,9 @@ import { EVENTS } from "../rules/topics.ts";
 /** What the database says when something happened in CAMS itself, and when somebody subscribed to it. */
 const HAPPENED = "cams.event";
 const WANTED = "cams.event.wanted";
-/** It is said before the commit: a little later there is something to see. */
+/** It is said before the commit: a little later there is something to see; where that takes longer, by a second look. */
 const UNTIL_COMMITTED_MS = 20;
+const SECOND_LOOK_MS = 300;
 /** Events that one transaction brings to their subscribers. */
 const AT_ONCE = 100;
 
@@ -28,8 +29,16 @@ export interface OwnEvents {
 
 export function createOwnEvents({ hints, log, route }: Dependencies): OwnEvents {
   let following: Promise<void> | undefined;
+  let late: NodeJS.Timeout | undefined;
   let again = false;
   let wanted = false;
+  let isSecondLook = false;
+
+  function lookAgain(): void {
+    late = undefined;
+    again = wanted = isSecondLook = true;
+    begin();
+  }
 
   async function follow(): Promise<void> {
     do {
@@ -37,9 +46,18 @@ export function createOwnEvents({ hints, log, route }: Dependencies): OwnEvents 
       again = false;
       hints.publish(EVENTS);
       if (!wanted) continue;
-      wanted = false;
+      if (!isSecondLook) late ??= setTimeout(lookAgain, SECOND_LOOK_MS).unref();
+      wanted = isSecondLook = false;
       while ((await route(AT_ONCE)) === AT_ONCE);
     } while (again);
+  }
+
+  function begin(): void {
+    following ??= follow()
+      .catch((error) => log.warning("events are left to the next tick", { error }))
+      .finally(() => {
+        following = undefined;
+      });
   }
 
   return {
@@ -47,12 +65,11 @@ export function createOwnEvents({ hints, log, route }: Dependencies): OwnEvents 
       if (notice !== HAPPENED && notice !== WANTED) return;
       again = true;
       wanted ||= notice === WANTED;
-      following ??= follow()
-        .catch((error) => log.warning("events are left to the next tick", { error }))
-        .finally(() => {
-          following = undefined;
-        });
+      begin();
     },
-    close: async () => following,
+    async close() {
+      clearTimeout(late);
+      await following;
+    },
   };
 }

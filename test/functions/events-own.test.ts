@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { makerFor } from "../support/make.ts";
 import { useService } from "../support/service.ts";
@@ -102,6 +103,8 @@ test("what a process that was killed left undone, the tick does, once", async ()
   const { aiAgentAddress } = await make.inbox();
   await subscribe("agent.*", aiAgentAddress);
   // Past the service, so that no process hears of it.
+  // The process itself looks a second time for what earlier tests made happen.
+  await delay(500);
   for (let n = 0; n < 350; n++)
     await service.sql("select cams.publish_from_cams('agent.started', 'a', jsonb_build_object('n', $1::int), 3)", [n]);
   const ticks = await Promise.all([1, 2, 3].map(() => service.post("/v1/schedules/tick")));
@@ -113,7 +116,26 @@ test.each(["/cams", "/v1/events", "/v1/schedules/x", "/v1/principals/somebody"])
   "nobody publishes with the source %s, which is not its own",
   async (source) => {
     const detail = `The source ${source} is not yours: name another, or none, which is /v1/principals/local.`;
-    const refused = await service.post("/v1/events", { type: "agent.started", source });
+    const refused = await service.post("/v1/events", { type: "order.placed", source });
     expect(refused).toMatchObject({ status: 403, body: { detail } });
   },
 );
+
+test("nobody says that something happened in the service itself, in no mode; who would get it may be asked", async () => {
+  const refused = { status: 403, body: { code: "forbidden", detail: expect.stringContaining("agent.failed is what") } };
+  expect(await service.post("/v1/events", { type: "agent.failed" })).toMatchObject(refused);
+  const headers = { "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/a", "ce-type": "agent.failed" };
+  expect(await service.raw("POST", "/v1/events", undefined, headers)).toMatchObject(refused);
+  expect((await service.post("/v1/subscriptions/match", { type: "agent.failed" })).status).toBe(200);
+  expect((await service.get("/v1/events")).body.items).toEqual([]);
+});
+
+test("a schedule cannot say so either, and is told when it is made or changed", async () => {
+  const errors = [{ pointer: "/eventType", message: "is what the service itself says" }];
+  const fields = { name: "n", cron: "@daily" };
+  const made = await service.post("/v1/schedules", { ...fields, eventType: "agent.failed" });
+  expect(made).toMatchObject({ status: 400, body: { errors } });
+  const { scheduleId } = await make.schedule();
+  const changed = await service.put(`/v1/schedules/${scheduleId}`, { eventType: "event.unhandled" });
+  expect(changed).toMatchObject({ status: 400, body: { errors } });
+});

@@ -85,13 +85,15 @@ test("a team has no pool, and a retired definition takes nothing: 409 to its own
   }
 });
 
-test("whoever made it ends it, although it no longer acts for the inbox", async () => {
+test("whoever made it ends it, although it no longer acts for the inbox; a limited key of it does not", async () => {
   const { aiAgentAddress, principalId, headers } = await owner("sales");
   const { body } = await subscribe({ aiAgentAddress }, headers);
   const limited = await make.key(principalId, { addresses: ["nobody@corp.example"] });
-  const credential = { "x-cams-key": limited.key };
-  expect((await subscribe({ aiAgentAddress }, credential)).status).toBe(403);
-  expect((await service.delete(at(body.subscriptionId), credential)).status).toBe(204);
+  const withLimited = await service.delete(at(body.subscriptionId), { "x-cams-key": limited.key });
+  expect(withLimited).toMatchObject({ status: 403, body: { code: "forbidden" } });
+  await service.sql("update cams.principals set addresses = '{}' where principal_id = $1", [principalId]);
+  await expect.poll(async () => (await subscribe({ aiAgentAddress }, headers)).status, { timeout: 20_000 }).toBe(403);
+  expect((await service.delete(at(body.subscriptionId), headers)).status).toBe(204);
   expect((await service.get(at(body.subscriptionId))).status).toBe(404);
 });
 

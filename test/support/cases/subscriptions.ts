@@ -30,6 +30,15 @@ export const subscriptions: RoomCases = {
         await service.delete(`/v1/definitions/${id}`);
         return toDefinition(id);
       },
+      too_many_subscriptions: async ({ make, service }) => {
+        const { aiAgentAddress } = await make.inbox();
+        await service.sql(
+          `insert into cams.subscriptions (event_type, ai_agent_address, created_at, created_by)
+           select 'order.kind' || n, $1, now(), 'test' from generate_series(1, 100) n`,
+          [aiAgentAddress],
+        );
+        return { body: { eventType, to: { aiAgentAddress } } };
+      },
     },
   },
   "subscriptions-match": {
