@@ -25,3 +25,25 @@ test("404 to a subscription of what is being deleted", async () => {
       expect(await subscribing).toMatchObject({ status: 404, body: { code } });
     });
 });
+
+test("an event of which a subscriber is being deleted waits, and then is without it; with nobody left it is unhandled", async () => {
+  const { aiAgentAddress } = await make.inbox();
+  const other = await make.subscription({ eventType: "order.paid" });
+  await make.subscription({ eventType: "order.*", to: { aiAgentAddress } });
+  const deleting = "delete from cams.agent_inboxes where ai_agent_address = $1";
+  for (const [type, made] of [
+    ["order.paid", { messages: 1, unhandled: false }],
+    ["order.placed", { messages: 0, unhandled: true }],
+  ] as const) {
+    await whileHeld(service, deleting, [aiAgentAddress], async (release) => {
+      const publishing = service.post("/v1/events", { type });
+      await sessionsWait(service, 1);
+      await release();
+      expect(await publishing).toMatchObject({ status: 202, body: made });
+    });
+    expect(await service.sql("select from cams.messages where recipient_address = $1", [aiAgentAddress])).toEqual([]);
+    await make.inbox({ aiAgentAddress });
+    await make.subscription({ eventType: "order.*", to: { aiAgentAddress } });
+  }
+  expect(await make.pull(other.to.aiAgentAddress)).toHaveLength(1);
+});
