@@ -56,7 +56,7 @@ export function routingOwn({ now, transaction }: Context) {
             ), event as (
               update cams.events e set routed = true, messages = f.messages, tasks = f.tasks
               from fresh f
-              where e.event_id = f."eventId" and not e.routed
+              where e.event_id = f."eventId"
               returning e.event_id
             ), ${made}
             select count(*) as routed from event`,

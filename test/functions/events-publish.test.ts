@@ -55,6 +55,18 @@ describe("what is made of an event", () => {
     expect(message.payload).toEqual((await logged())[0].event);
   });
 
+  test("is there at once for who waits for it", async () => {
+    const { aiAgentAddress } = await make.inbox();
+    await subscribe("alert.*", { aiAgentAddress });
+    const waiting = service.post(`/v1/agent-inboxes/${aiAgentAddress}/messages/pull`, { waitSeconds: 20 });
+    await expect.poll(callsFor(service).waiting).toBe(1);
+    const published = performance.now();
+    await publish({ type: "alert.fire" });
+    expect((await waiting).body.messages).toHaveLength(1);
+    // By the clock it would look after two seconds.
+    expect(performance.now() - published).toBeLessThan(1_500);
+  });
+
   test("is a task in a definition's pool, as its current version has tasks, in the priority of the subscription", async () => {
     const { id } = await make.published({ config: { timeoutSeconds: 77, approvalRequiredFor: ["alert.fire"] } });
     await subscribe("alert.fire", { definitionId: id }, { priority: "HIGH" });

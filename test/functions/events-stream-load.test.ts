@@ -120,4 +120,13 @@ test("what is read at once is bounded in bytes: each of many slow readers has so
     ({ position, more } = page);
   }
   expect(pages).toEqual([3, 3, 3, 1]);
+  // 100,000 bytes that are not JSON are 133,336 characters.
+  for (let n = 0; n < 4; n++)
+    await service.raw("POST", "/v1/events", "b".repeat(100_000), {
+      ...{ "ce-specversion": "1.0", "ce-id": `${n}`, "ce-source": "/lab", "ce-type": "big.bytes" },
+      "content-type": "image/png",
+    });
+  await expect.poll(async () => (await readAfter(position, 1)).events, { timeout: 20_000 }).toHaveLength(1);
+  const { events } = await readAfter(position, 100);
+  expect(events.filter(({ type }) => type === "big.bytes")).toHaveLength(2);
 });

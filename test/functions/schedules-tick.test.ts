@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { makerFor } from "../support/make.ts";
 import { useService } from "../support/service.ts";
+import { whileHeld } from "./calls.ts";
 
 const service = useService();
 const make = makerFor(service);
@@ -116,6 +117,17 @@ test("10 ticks at once fire each of 20 schedules once", async () => {
   expect([sum("schedules"), sum("fired")]).toEqual([20, 20]);
   expect(await published()).toHaveLength(20);
   for (const { scheduleId } of made) expect(await runsOf(scheduleId)).toHaveLength(1);
+});
+
+test("one that another session has in hand keeps no other back", async () => {
+  const [held, free] = [await schedule({}), await schedule({})];
+  for (const { scheduleId } of [held, free]) await since(scheduleId, 1);
+  const lock = "select from cams.schedules where schedule_id = $1 for update";
+  await whileHeld(service, lock, [held.scheduleId], async () => {
+    expect(await tick()).toMatchObject({ schedules: 1, failed: 0 });
+  });
+  expect(await runsOf(held.scheduleId)).toEqual([]);
+  expect((await tick()).schedules).toBe(1);
 });
 
 test("what is to be once is, and never again", async () => {

@@ -47,3 +47,20 @@ test("an event of which a subscriber is being deleted waits, and then is without
   }
   expect(await make.pull(other.to.aiAgentAddress)).toHaveLength(1);
 });
+
+test("an event of which a definition is being disabled waits, and then makes no task", async () => {
+  const { id } = await make.published({ metadata: { version: "1.0.0" } });
+  await make.published({ metadata: { id, version: "2.0.0" }, config: { enabled: false } });
+  await service.post(`/v1/definitions/${id}/versions/1.0.0/activate`, {});
+  await make.subscription({ eventType: "order.*", to: { definitionId: id } });
+  const disabling = `
+    with held as materialized (select from cams.definitions where definition_id = $1 for update)
+    update cams.definitions set current_version = '2.0.0' from held where definition_id = $1`;
+  await whileHeld(service, disabling, [id], async (release) => {
+    const publishing = service.post("/v1/events", { type: "order.paid" });
+    await sessionsWait(service, 1);
+    await release();
+    expect(await publishing).toMatchObject({ status: 202, body: { tasks: 0, unhandled: true } });
+  });
+  expect(await service.sql("select from cams.tasks")).toEqual([]);
+});
