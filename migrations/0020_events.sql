@@ -110,12 +110,13 @@ grant insert (subscription_id, event_type, filters, priority, ai_agent_address, 
 grant select, delete on cams.subscriptions to cams_agent;
 grant select on cams.subscriptions to cams_system;
 
--- Of these definitions those that are in force, held so until the end of the transaction: none is retired before the tasks
--- that are being made for it are there. For those who may not lock definitions.
-create function cams.hold_pools(ids text[]) returns setof text
+-- Of these definitions those that are in force, each with its current version, held so until the end of the transaction:
+-- none is retired or changed before the tasks that are being made for it are there. Of a row that another was changing this
+-- is what it has become, which the rest of the statement does not see. For those who may not lock definitions.
+create function cams.hold_pools(ids text[]) returns table (definition_id text, version text)
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
-  select d.definition_id from cams.definitions d
+  select d.definition_id, d.current_version from cams.definitions d
   where d.definition_id = any (ids) and d.current_status = 'PUBLISHED'
   order by d.definition_id
   for key share

@@ -1067,12 +1067,12 @@ grant execute on function cams.event_patterns(type text) to cams_operator;
 grant execute on function cams.event_patterns(type text) to cams_system;
 
 CREATE OR REPLACE FUNCTION cams.hold_pools(ids text[])
- RETURNS SETOF text
+ RETURNS TABLE(definition_id text, version text)
  LANGUAGE sql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select d.definition_id from cams.definitions d
+  select d.definition_id, d.current_version from cams.definitions d
   where d.definition_id = any (ids) and d.current_status = 'PUBLISHED'
   order by d.definition_id
   for key share

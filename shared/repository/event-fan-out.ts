@@ -46,9 +46,9 @@ export function routing(now: Sql, routed: readonly Routed[], fresh: Sql): { targ
       for key share
     ), pool as materialized (
       select d.definition_id, (v.config ->> 'timeoutSeconds')::integer as timeout_seconds, v.config
-      from cams.hold_pools(array(select "definitionId" from wanted)) held (id)
-      join cams.definitions d on d.definition_id = held.id
-      join cams.definition_versions v on (v.definition_id, v.version) = (d.definition_id, d.current_version)
+      from cams.hold_pools(array(select "definitionId" from wanted)) held
+      join cams.definitions d on d.definition_id = held.definition_id
+      join cams.definition_versions v on (v.definition_id, v.version) = (held.definition_id, held.version)
       where d.kind = 'Agent' and (v.config ->> 'enabled')::boolean
     ), target as materialized (
       select w.*, pool.timeout_seconds, ${needsApproval(sql`pool`, sql`w.type`)} as needs_approval
