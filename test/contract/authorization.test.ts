@@ -206,7 +206,7 @@ describe.each(named(owned))("%s by a stranger", (name, endpoint) => {
     }
     const after = await tablesOf(service);
     const changed = Object.keys(after).filter((table) => after[table] !== before[table]);
-    expect(changed).toEqual(made[name] ?? []);
+    expect(changed.toSorted()).toEqual(made[name] ?? []);
   });
 });
 

@@ -50,7 +50,7 @@ describe("a document", () => {
       "/metadata/version",
       "/subagents/0/version",
       "/triggers/0/eventType",
-      "/triggers/0/filters/a/not",
+      "/triggers/0/filters/a/not/0",
       "/triggers/0/filters/seconds",
       "/triggers/0/priority",
     ]);
