@@ -14,7 +14,7 @@ const EPOCH = new Date(1980, 0, 1, 12);
 export function createPacker(): (files: ReadonlyMap<string, Uint8Array>) => Uint8Array {
   const deflated = new Map<Uint8Array, Uint8Array<ArrayBuffer>>();
   const deflate = (content: Uint8Array) => {
-    const known = deflated.get(content) ?? deflateSync(content as Uint8Array<ArrayBuffer>);
+    const known = deflated.get(content) ?? deflateSync(content as Uint8Array<ArrayBuffer>, { level: 4 });
     deflated.set(content, known);
     return known;
   };
