@@ -12,13 +12,10 @@ export const systemMetrics = defineEndpoint({
   contentType: "text/plain; version=0.0.4; charset=utf-8",
   errors: [],
   handler: async ({ repo, services }) => {
-    const [{ pending, oldestAgeSeconds }, heldBack] = await Promise.all([
-      repo.messages.backlog(),
-      repo.events.heldBackSeconds(),
-    ]);
+    const { pending, oldestAgeSeconds } = await repo.messages.backlog();
     services.metrics.inboxBacklog(pending);
     services.metrics.oldestMessageAge(oldestAgeSeconds);
-    services.metrics.eventsHeldBack(heldBack);
+    services.metrics.eventsHeldBack(await repo.events.heldBackSeconds());
     return services.metrics.render();
   },
 });
