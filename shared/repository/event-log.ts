@@ -103,7 +103,7 @@ export function followingLog({ db, now }: Context) {
         sql`
           select greatest(0, extract(epoch from ${now} - e.published_at))::float8 as age
           from cams.events e
-          where e.transaction_id >= ${HORIZON} and e.published_at >= ${now} - ${SLACK}
+          where e.transaction_id >= ${HORIZON}
           order by e.transaction_id
           limit 1`,
       );

@@ -123,3 +123,15 @@ test("whoever comes back after it was held back for longer than any request may 
   await held.end();
   await expect.poll(again.types, { timeout: 20_000 }).toEqual(["held.back"]);
 });
+
+test("what is held back for hours is known to be", async () => {
+  const slow = new pg.Client(service.databaseUrl);
+  await slow.connect();
+  await slow.query("begin");
+  await slow.query("select pg_current_xact_id()");
+  await publish(service, ["early"]);
+  await service.sql("update cams.events set published_at = published_at - interval '1 hour'");
+  expect((await figures(service)).heldBack).toBeGreaterThanOrEqual(3_600);
+  await slow.query("rollback");
+  await slow.end();
+});
