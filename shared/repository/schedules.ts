@@ -5,7 +5,7 @@ import { forbidden, Problem, scheduleNotFound } from "../errors.ts";
 import { decidesOver, isUnbound } from "../rules/access.ts";
 import { readCursor, toPage } from "../rules/cursors.ts";
 import { priorityRank } from "../rules/priority.ts";
-import { ensurePublishable, scheduleOf } from "../rules/schedule-faults.ts";
+import { ensurePublishable, scheduleOf, scheduleRefused } from "../rules/schedule-faults.ts";
 import { nextTimes } from "../rules/schedules.ts";
 import { type PageQuery, Timestamp } from "../schemas/common.ts";
 import {
@@ -46,10 +46,7 @@ export function schedules(context: Context) {
   function due(given: Pick<Given, "cron" | "timeZone" | "runAt">, enabled: boolean, at: Date) {
     const schedule = scheduleOf(given, at);
     const [next] = nextTimes(schedule, at, 1);
-    if (!next)
-      throw new Problem("invalid_request", "/cron must fire some day in this time zone", {
-        errors: [{ pointer: "/cron", message: "must fire some day in this time zone" }],
-      });
+    if (!next) throw scheduleRefused([{ pointer: "/cron", message: "must fire some day in this time zone" }]);
     return {
       cron: "cron" in schedule ? schedule.cron : undefined,
       timeZone: "cron" in schedule ? schedule.timeZone : undefined,

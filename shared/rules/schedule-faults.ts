@@ -24,16 +24,18 @@ export function scheduleOf({ cron, timeZone, runAt }: Given, now: Date): Schedul
   } else if (timeZone !== undefined) fault("timeZone", "goes with cron: runAt has its offset in itself");
   const at = runAt === undefined ? undefined : new Date(runAt);
   if (at && at <= now) fault("runAt", "must be in the future");
-  if (faults.length > 0) {
-    const [first] = faults as [Fault];
-    throw new Problem("invalid_request", `${first.pointer} ${first.message}`.trim(), { errors: faults });
-  }
+  if (faults.length > 0) throw scheduleRefused(faults as [Fault]);
   return at ? { runAt: at } : { cron: cron as string, timeZone: timeZone ?? "UTC" };
 }
 
 /** @throws Problem invalid_request when a schedule cannot publish events of this type */
 export function ensurePublishable(eventType: string | undefined): void {
   if (eventType === undefined || !isOwnType(eventType)) return;
-  const errors = [{ pointer: "/eventType", message: "is what the service itself says" }];
-  throw new Problem("invalid_request", "/eventType is what the service itself says", { errors });
+  throw scheduleRefused([{ pointer: "/eventType", message: "is what the service itself says" }]);
+}
+
+/** The refusal of a schedule for what is wrong with its fields; the first is its detail. */
+export function scheduleRefused(faults: [Fault, ...Fault[]]): Problem {
+  const [{ pointer, message }] = faults;
+  return new Problem("invalid_request", `${pointer} ${message}`.trim(), { errors: faults });
 }
